@@ -1,0 +1,62 @@
+"""Checks for the learner: they say what was expected, what came, and the likely mistake. They print, they never raise.
+
+A check never hides the answer's error: an exception inside the learner's own function is shown as Python shows it.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def check(name: str, got, expected, *, atol: float = 1e-6, mistakes: Mapping[str, object] | None = None) -> None:
+    """Prints one line: passed; or expected, got and, where `got` equals a known wrong answer, the mistake that gives it.
+
+    got, expected: numbers, tensors or nested lists; equal where shapes agree and |got - expected| <= atol (1 + |expected|).
+    mistakes: {"what you probably did": the wrong value it gives}. None for `got` means: not answered yet.
+    """
+    if got is None:
+        print(f"· {name}: no answer yet (your function returned None, or the value is still None)")
+        return
+    try:
+        value = as_tensor(got)
+    except (TypeError, ValueError):
+        print(f"✗ {name}: expected {describe(as_tensor(expected))}; got a {type(got).__name__}, {got!r}, which is not a number or a tensor")
+        return
+    if agree(value, as_tensor(expected), atol):
+        print(f"✓ {name}")
+        return
+    print(f"✗ {name}: expected {describe(as_tensor(expected))}; got {describe(value)}")
+    print(f"  {diagnose(value, as_tensor(expected), atol, mistakes or {})}")
+
+
+def as_tensor(value) -> Tensor:
+    return torch.as_tensor(value).detach().to("cpu", torch.float64)
+
+
+def agree(got: Tensor, expected: Tensor, atol: float) -> bool:
+    return got.shape == expected.shape and bool(((got - expected).abs() <= atol * (1 + expected.abs())).all())
+
+
+def diagnose(got: Tensor, expected: Tensor, atol: float, mistakes: Mapping[str, object]) -> str:
+    for mistake, wrong in mistakes.items():
+        if agree(got, as_tensor(wrong), atol):
+            return f"Likely mistake: {mistake}."
+    if got.shape != expected.shape:
+        return f"The shapes differ: expected {tuple(expected.shape)}, got {tuple(got.shape)}."
+    if not torch.isfinite(got).all():
+        return "The answer holds NaN or infinite numbers: look for a division by zero or the log of zero."
+    if agree(-got, expected, atol):
+        return "Likely mistake: the sign is the wrong way round."
+    factor = float((got * expected).sum() / expected.square().sum().clamp_min(1e-300))
+    if factor != 0 and agree(got / factor, expected, atol):
+        return f"The answer is right up to a constant factor of {factor:.4g}."
+    return f"The largest difference is {float((got - expected).abs().max()):.3g}."
+
+
+def describe(value: Tensor) -> str:
+    """A number as it is, a tensor by its shape and first entries."""
+    if value.ndim == 0:
+        return f"{float(value):.6g}"
+    head = ", ".join(f"{v:.4g}" for v in value.flatten()[:4].tolist())
+    return f"{tuple(value.shape)} [{head}{', ...' if value.numel() > 4 else ''}]"

@@ -1,0 +1,1 @@
+"""The exercises' checks, one module a notebook: each compares an answer with the truth and with the known mistakes."""

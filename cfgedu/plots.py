@@ -1,0 +1,152 @@
+"""Pictures in one style: functions that take an Axes, draw on it and return it. Nothing here calls plt.show().
+
+The palette is Okabe and Ito's, which colour-blind readers can tell apart. Colours mean the same thing everywhere:
+one for each class, grey for the unconditional prediction, purple for guidance, black for the guided result.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from torch import Tensor
+
+from cfgedu.protocol import NULL
+from cfgedu.toy import Mixture
+
+CLASSES = ["#0072B2", "#D55E00", "#009E73", "#E69F00"]  # class 0 blue, 1 vermilion, 2 green, 3 orange
+UN, G, GUIDED = "#777777", "#AA3377", "#000000"  # unconditional, guidance vector, guided
+LIM = 2.75  # the window onto the 2D world, [-LIM, LIM]^2
+
+STYLE = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": mpl.cycler(color=["#0072B2", "#D55E00", "#009E73", "#AA3377", "#E69F00", "#56B4E9", "#000000"]),
+    "image.cmap": "viridis",
+    "figure.constrained_layout.use": True,
+}
+
+
+def style() -> None:
+    """The course's look for every figure that follows."""
+    mpl.rcParams.update(STYLE)
+
+
+def color(y) -> str:
+    """The colour of class y; grey for NULL."""
+    return UN if int(y) == NULL else CLASSES[int(y) % len(CLASSES)]
+
+
+def class_map(y) -> LinearSegmentedColormap:
+    """White to the colour of class y."""
+    return LinearSegmentedColormap.from_list(f"class {int(y)}", ["#FFFFFF", color(y)])
+
+
+def grid(n: int = 21, lim: float = LIM) -> Tensor:
+    """The n x n points of a square grid over the window, (n^2, 2), row by row from the bottom."""
+    axis = torch.linspace(-lim, lim, n)
+    return torch.cartesian_prod(axis, axis).flip(1)
+
+
+def plane(ax: Axes, title: str = "", lim: float = LIM) -> Axes:
+    """An empty square window onto the 2D world."""
+    ax.set(xlim=(-lim, lim), ylim=(-lim, lim), aspect="equal", title=title, xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+    return ax
+
+
+def cloud(ax: Axes, x: Tensor, y: Tensor | None = None, size: float = 4, alpha: float = 0.5, title: str = "") -> Axes:
+    """Points x (B,2), coloured by their labels y (B,); grey without labels."""
+    colors = UN if y is None else np.array([UN, *CLASSES])[np.asarray(y.cpu()) + 1]
+    ax.scatter(*x.detach().cpu().T.numpy(), s=size, c=colors, alpha=alpha, linewidths=0, rasterized=True)
+    return plane(ax, title)
+
+
+def field(ax: Axes, values: Tensor, n: int, cmap="Greys", vmin=None, vmax=None, levels: Sequence[float] = (), lim: float = LIM) -> Axes:
+    """Values (n^2,) on `grid(n)` as a smooth picture, with labelled contour lines at `levels`."""
+    table = values.detach().cpu().reshape(n, n).numpy()
+    ax.imshow(table, extent=(-lim, lim, -lim, lim), origin="lower", cmap=cmap, vmin=vmin, vmax=vmax, interpolation="bilinear")
+    if len(levels):
+        axis = np.linspace(-lim, lim, n)
+        lines = ax.contour(axis, axis, table, levels=levels, colors="#444444", linewidths=0.8)
+        ax.clabel(lines, fmt="%g", fontsize=9)
+    return plane(ax, lim=lim)
+
+
+def density(ax: Axes, mixture: Mixture, a: float = 1.0, y: int = NULL, n: int = 101, depth: float = 7.0) -> Axes:
+    """The log-density of x_t given y at signal level a, white where it lies `depth` below its peak."""
+    points = grid(n)
+    logp = mixture.log_prob(points, torch.full((n * n,), y), a)
+    cmap = class_map(y) if y != NULL else "Greys"
+    return field(ax, logp, n, cmap=cmap, vmin=float(logp.max()) - depth, vmax=float(logp.max()) + depth / 2)
+
+
+def posterior(ax: Axes, mixture: Mixture, y: int, a: float = 1.0, n: int = 101, levels=(0.1, 0.5, 0.9)) -> Axes:
+    """p(y given x_t) over the window, from white (0) to the class colour (1), with contour lines."""
+    p = mixture.posterior(grid(n), a)[:, y]
+    return field(ax, p, n, cmap=class_map(y), vmin=0, vmax=1.6, levels=levels)
+
+
+def arrows(ax: Axes, x: Tensor, vectors: Tensor, color: str = GUIDED, length: float = 0.2, width: float = 0.004, **kwargs):
+    """Arrows at x (B,2) in data units, drawn `length` times as long as the vectors are; returns the Quiver."""
+    x, vectors = x.detach().cpu().numpy(), vectors.detach().cpu().numpy()
+    return ax.quiver(*x.T, *vectors.T, color=color, angles="xy", scale_units="xy", scale=1 / length, width=width, **kwargs)
+
+
+def paths(ax: Axes, xs: Sequence[Tensor], y: Tensor | None = None, linewidth: float = 0.7, alpha: float = 0.6) -> Axes:
+    """The trajectories xs, a list of (B,2): one line each, coloured by label, with a dot where it ends."""
+    line = torch.stack(list(xs)).detach().cpu().numpy()  # (steps + 1, B, 2)
+    for i in range(line.shape[1]):
+        c = UN if y is None else color(y[i])
+        ax.plot(*line[:, i].T, color=c, linewidth=linewidth, alpha=alpha)
+        ax.plot(*line[-1, i], ".", color=c, markersize=4)
+    return plane(ax)
+
+
+def class_legend(ax: Axes, K: int, **kwargs) -> Axes:
+    """A legend that names the K class colours."""
+    handles = [mpl.lines.Line2D([], [], marker="o", linestyle="", color=color(k), label=f"class {k}") for k in range(K)]
+    ax.legend(handles=handles, **kwargs)
+    return ax
+
+
+def images(ax: Axes, x: Tensor, columns: int, column_labels: Sequence[str] = (), row_labels: Sequence[str] = (), gap: int = 1) -> Axes:
+    """Grey images x (N,1,H,W) in [-1, 1], tiled row by row, `columns` to a row."""
+    x = x.detach().cpu().clamp(-1, 1)
+    N, _, H, W = x.shape
+    rows = -(-N // columns)
+    sheet = torch.ones(rows * (H + gap) - gap, columns * (W + gap) - gap)
+    for i in range(N):
+        top, left = i // columns * (H + gap), i % columns * (W + gap)
+        sheet[top : top + H, left : left + W] = x[i, 0]
+    ax.imshow(sheet, cmap=ListedColormap(mpl.colormaps["gray"](np.linspace(0, 1, 256))), vmin=-1, vmax=1, interpolation="nearest")
+    ax.set_xticks([j * (W + gap) + (W - 1) / 2 for j in range(len(column_labels))], column_labels)
+    ax.set_yticks([i * (H + gap) + (H - 1) / 2 for i in range(len(row_labels))], row_labels)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def loss_curve(ax: Axes, losses: Sequence[float], floor: float | None = None, window: int = 50, label: str = "loss", color: str | None = None) -> Axes:
+    """The loss of every step, its running mean over `window` steps, and the irreducible floor."""
+    losses = np.asarray(losses, dtype=float)
+    mean = np.convolve(losses, np.ones(window) / window, mode="valid")
+    (line,) = ax.plot(np.arange(window - 1, len(losses)), mean, label=label, color=color, zorder=3)
+    ax.plot(losses, color=line.get_color(), alpha=0.15, linewidth=0.8)
+    if floor is not None:
+        ax.axhline(floor, color=GUIDED, linestyle="--", linewidth=1.2, label=f"floor {floor:.3f}")
+    ax.set(xlabel="training step", ylabel="loss", ylim=(0, float(np.quantile(losses, 0.99)) * 1.2))
+    ax.legend()
+    return ax

@@ -1,0 +1,101 @@
+"""The trajectory player of notebook 04: one cloud on its way from noise to data, under any of the four samplers."""
+
+from functools import lru_cache, partial
+
+import ipywidgets as widgets
+import torch
+from matplotlib import colormaps
+from matplotlib.collections import LineCollection
+
+from cfgedu.plots import CLASSES, GUIDED, LIM, color, plane
+from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, ode_step, trajectory
+from cfgedu.schedule import Schedule, linear
+from cfgedu.toy import Mixture, islands
+from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+
+SAMPLERS = {"DDPM": ddpm_step, "DDIM": ddim_step, "Euler-Maruyama": euler_maruyama_step, "ODE": ode_step}
+POINTS, TRACKED, TAIL = 240, 12, 8  # dots in the cloud; how many draw their path; steps of it shown behind a dot
+SIZE = (9.6, 4.6)
+
+
+def strip(ax, mixture: Mixture, schedule: Schedule, rows: int = 101):
+    """Time from T (left) to 0 (right), the second coordinate upwards, the exact density p_t(x_2) in grey behind."""
+    side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)  # a mixture's coordinate is a mixture
+    x = torch.linspace(-LIM, LIM, rows)[:, None]
+    null = torch.full((rows,), -1)
+    columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])).exp() for t in schedule.grid(min(100, schedule.T))]
+    picture = torch.stack(columns, 1)
+    picture = picture / picture.amax(0)  # every time has its own full range of greys
+    greys = colormaps["Greys"].resampled(32)  # few shades make a small picture, quick to send
+    ax.imshow(picture, extent=(schedule.T, 0, -LIM, LIM), origin="lower", aspect="auto", cmap=greys, vmax=2, interpolation="bilinear")
+    ax.set(xlim=(schedule.T, 0), ylim=(-LIM, LIM), xlabel="time t", ylabel="$x_2$", yticks=[-2, 0, 2])
+    return ax
+
+
+def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
+    """The scene; its state is sampler, steps, eta (DDIM alone reads it) and progress, the percentage of the way from T to 0."""
+    mixture, schedule = mixture or islands(), schedule or linear()
+    model = mixture.denoiser(schedule)
+    generator = torch.Generator().manual_seed(4)
+    _, y = mixture.sample(POINTS, generator)
+    x_T = torch.randn(POINTS, 2, generator=generator)
+    radius = float(mixture.weight @ (mixture.mean.square().sum(1) + 2 * mixture.std**2))  # E |x_0|^2
+
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
+    plane(left).set(xlabel="$x_1$", ylabel="$x_2$")
+    strip(right, mixture, schedule)
+    dots = moving(left.scatter(*x_T.T, s=9, c=[color(k) for k in y], alpha=0.8, linewidths=0, zorder=3))
+    colors = [color(k) for k in y[:TRACKED]]
+    tails = moving(left.add_collection(LineCollection([], colors=colors, linewidths=0.8, alpha=0.8, zorder=2)))
+    lines = moving(right.add_collection(LineCollection([], colors=colors, linewidths=1.1, alpha=0.9, zorder=2)))
+    now = moving(right.axvline(schedule.T, color=GUIDED, linewidth=1))
+    titles = moving(left.set_title("DDIM"), right.set_title(f"{TRACKED} paths over the exact $p_t(x_2)$"))
+    frames = moving(*left.spines.values(), *right.spines.values())
+    handles = [left.plot([], [], "o", color=CLASSES[k], label=f"class {k}", markersize=5)[0] for k in range(mixture.K)]
+    left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=mixture.K)
+
+    @lru_cache(maxsize=8)
+    def walk(sampler, steps, eta):
+        step = partial(ddim_step, eta=eta) if sampler == "DDIM" else SAMPLERS[sampler]
+        noise = torch.Generator().manual_seed(5)
+        return torch.stack(list(trajectory(step, model, schedule, x_T, y, steps, noise)))  # (steps + 1, POINTS, 2)
+
+    def update(sampler: str, steps: int, eta: float, progress: int) -> str:
+        x, times = walk(sampler, steps, eta), schedule.grid(steps)
+        i = round(progress * steps / 100)
+        t, path = times[i], x[: i + 1, :TRACKED].transpose(0, 1)  # (TRACKED, i + 1, 2)
+        dots.set_offsets(x[i])
+        tails.set_segments(path[:, -TAIL - 1 :].numpy())
+        clock = torch.tensor(times[: i + 1], dtype=x.dtype).expand(TRACKED, -1)
+        lines.set_segments(torch.stack([clock, path[..., 1]], -1).numpy())
+        now.set_xdata([t, t])
+        name = f"DDIM, eta = {eta:.2f}" if sampler == "DDIM" else sampler
+        titles[0].set_text(f"{name}: t = {t}")
+        a = float(schedule.alpha_bar[t])
+        got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * radius + 2 * (1 - a)) ** 0.5
+        return f"{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}"
+
+    del frames
+    return update
+
+
+START = dict(sampler="DDIM", steps=50, eta=0.0, progress=60)
+
+
+def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
+    def scene(figure):
+        return trajectory_player(figure, mixture, schedule)
+
+    scene.__name__ = "trajectory_player"
+    controls = dict(
+        sampler=choice("sampler", list(SAMPLERS), START["sampler"]),
+        steps=int_slider("steps", 1, 100, START["steps"]),
+        eta=slider("eta (DDIM)", 0, 1, START["eta"], 0.05),
+        progress=int_slider("progress %", 0, 100, START["progress"]),
+    )
+    alt = "a cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
+    demo = LiveFigure(scene, controls, size=SIZE, alt=alt)
+    play = widgets.Play(value=START["progress"], min=0, max=100, step=2, interval=100, description="play the way from T to 0")
+    widgets.jslink((play, "value"), (controls["progress"], "value"))
+    demo.children = [demo.children[0], play, *demo.children[1:]]
+    return demo
