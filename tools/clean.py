@@ -1,0 +1,67 @@
+"""`course.py clean`: removes what can be made or fetched again; never a file git keeps, nor what a link points to."""
+
+import argparse
+import fnmatch
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHES = ("__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
+LEFTOVERS = ("*.part", "*.tmp", ".course.lock")
+BUILT_OR_DOWNLOADED = ("build", "dist", "data/mnist")
+
+
+def leftovers(root):
+    """Everything below root that may go, outside .git and .venv."""
+    found = [root / name for name in BUILT_OR_DOWNLOADED if os.path.lexists(root / name)]
+    for folder, folders, files in os.walk(root):
+        here = [Path(folder, name) for name in folders if matches(name, CACHES)]
+        here += [Path(folder, name) for name in files if matches(name, LEFTOVERS)]
+        found += here
+        folders[:] = [name for name in folders if name not in (".git", ".venv") and Path(folder, name) not in found]
+    return found
+
+
+def matches(name, patterns):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def kept_by_git(root):
+    if not shutil.which("git"):
+        return set()
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True)
+    return {root / name for name in listing.stdout.decode().split("\0") if name}
+
+
+def clean(root, with_venv=False):
+    """Removes the leftovers below root and returns them."""
+    kept = kept_by_git(root)
+    doomed = [path for path in leftovers(root) if not any(path == file or path in file.parents for file in kept)]
+    if with_venv and os.path.lexists(root / ".venv"):
+        doomed.append(root / ".venv")
+    for path in doomed:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return doomed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="course.py clean", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="remove the environment .venv too")
+    with_venv = parser.parse_args().all
+    if not with_venv and sys.stdin.isatty() and (ROOT / ".venv").exists():
+        with_venv = input("Remove the environment .venv as well? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        for path in clean(ROOT, with_venv):
+            print("removed", path.relative_to(ROOT))
+    except PermissionError as error:
+        sys.exit(f"Cannot remove {error.filename}: close what uses it (JupyterLab?), then try again.")
+
+
+if __name__ == "__main__":
+    main()

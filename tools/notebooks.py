@@ -1,0 +1,168 @@
+"""`course.py notebooks [NN ...]`: runs notebooks from clean kernels, in order, and stores their outputs.
+
+What is stored depends on the notebook alone: no timing, no model ids of widgets, no paths, progress bars in their last
+state. A notebook that fails, or grows over the limit, is left as it was.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_BYTES = 1_500_000
+CELL_TIMEOUT = 600
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ANSI_MOVES = re.compile(r"\x1b\[\d*[A-K]")
+BAR_TIMING = re.compile(r"\[\d+:\d[\d:]*(?:<[^,\]]*)?, *[^,\]]*(?:, )?([^\]]*)\]")
+PEAK_MEMORY = """
+try:
+    import resource, sys
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+except ImportError:
+    import psutil
+    print(psutil.Process().memory_info().peak_wset / 2**20)
+"""
+
+
+def chosen(numbers, root=ROOT):
+    """The paths of the notebooks that the words name (06, a file name or a path), lessons first, then solutions."""
+    folder = root / "notebooks"
+    everything = sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb"))
+    names = [Path(number).name for number in numbers]
+    unknown = [name for name in names if not any(path.name.startswith(name) for path in everything)]
+    if unknown:
+        there = ", ".join(path.stem for path in everything if path.parent == folder)
+        raise SystemExit(f"No notebook begins with {', '.join(unknown)}. There are: {there}.")
+    return [path for path in everything if not names or path.name.startswith(tuple(names))]
+
+
+def normalise(notebook):
+    """Makes two runs of the same notebook equal to the letter. In place; returns the notebook."""
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type == "code":
+            cell.outputs = [normalised_output(output) for output in joined_streams(cell.outputs)]
+    return notebook
+
+
+def joined_streams(outputs):
+    """One output for each run of text on the same stream: where it was cut depends on timing."""
+    joined = []
+    for output in outputs:
+        if joined and output.output_type == "stream" == joined[-1].output_type and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output.copy())
+    return joined
+
+
+def normalised_output(output):
+    if output.output_type == "stream":
+        output.text = last_state(output.text)
+    elif output.output_type == "error":
+        output.traceback = [without_paths(line) for line in output.traceback]
+    elif WIDGET in output.data:  # a model id means nothing without its kernel, and viewers show an error for it
+        output.data = nbformat.from_dict({kind: data for kind, data in output.data.items() if kind != WIDGET})
+    return output
+
+
+def last_state(text):
+    """What a terminal shows in the end: a carriage return begins the line again. Progress bars lose their timing."""
+    if "\r" not in text:
+        return text
+    rows = [ANSI_MOVES.sub("", row).rstrip("\r").split("\r")[-1] for row in text.split("\n")]
+    return "\n".join(BAR_TIMING.sub(lambda bar: f"[{bar[1]}]" if bar[1] else "", row).rstrip() for row in rows)
+
+
+def without_paths(text):
+    """Tracebacks name files below the course or its environment, in full or from the home folder."""
+    for folder, short in ((Path(sys.prefix), ".venv/"), (ROOT, "")):
+        text = text.replace(f"{folder}{os.sep}", short)
+        if folder.is_relative_to(Path.home()):
+            text = text.replace(f"~{os.sep}{folder.relative_to(Path.home())}{os.sep}", short)
+    return text
+
+
+def execute(path):
+    """Runs one notebook; returns it with fresh outputs, the seconds it took and its kernel's peak memory in MB."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],  # no remark on how the kernel's messages travel on this machine
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    start = time.monotonic()
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        seconds = time.monotonic() - start
+        notebook.cells.append(nbformat.v4.new_code_cell(PEAK_MEMORY))
+        probe = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
+        notebook.cells.pop()
+    return normalise(notebook), seconds, float(probe.outputs[0].text)
+
+
+def write(path, text):
+    """Replaces the file in one step, so that an interrupted run leaves the old notebook."""
+    partial = path.with_suffix(".tmp")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+
+
+def renew(path):
+    """Executes one notebook and stores it; returns what went wrong, or None."""
+    try:
+        notebook, seconds, peak = execute(path)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, ValueError) as error:
+        return str(error)
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook, version=4) + "\n"
+    size = len(text.encode())
+    if size > MOST_BYTES:
+        return f"{size / 1e6:.2f} MB with its outputs, over the limit of {MOST_BYTES / 1e6} MB"
+    changed = text != path.read_text(encoding="utf-8")
+    if changed:
+        write(path, text)
+    state = "changed" if changed else "as before"
+    print(
+        f"{path.relative_to(ROOT)!s:<60} {seconds:6.1f} s {peak:7.0f} MB peak {size / 1e3:7.0f} kB  {state}", flush=True
+    )
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="course.py notebooks", description=__doc__.splitlines()[0])
+    parser.add_argument("numbers", nargs="*", metavar="NN", help="which notebooks, such as 06 (default: all)")
+    failed = 0
+    for path in chosen(parser.parse_args().numbers):
+        problem = renew(path)
+        if problem:
+            failed += 1
+            print(f"{path.relative_to(ROOT)}: left as it was.\n{problem}", file=sys.stderr, flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
