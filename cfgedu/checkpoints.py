@@ -1,0 +1,118 @@
+"""Checkpoint files: safetensors with the metadata as JSON. Reading one never unpickles; writing one is atomic.
+
+A file holds the network's weights (`model.*`, the averaged ones where training kept an average), the schedule's table
+(`alpha_bar`, where there is one) and the name and constructor arguments from which the network is rebuilt.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet
+from cfgedu.schedule import Schedule
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+CLASSES = {model.__name__: model for model in (MLP, TwinMLP, UNet, TwinUNet, Judge)}
+
+
+def checkpoint_path(name_or_path: str | Path) -> Path:
+    """A bare name such as "mnist-unet" means data/mnist-unet.safetensors of the course; anything else is a path."""
+    path = Path(name_or_path)
+    is_name = path.name == str(name_or_path) and not path.suffix
+    return DATA / f"{path}.safetensors" if is_name else path
+
+
+def write(path: Path, tensors: dict[str, Tensor], metadata: dict) -> None:
+    """All or nothing: the file at `path` is the old one or the new one, whenever the program stops."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(tensors, temporary, metadata={"cfgedu": json.dumps(metadata)})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """(tensors, metadata). Raises FileNotFoundError, or ValueError for a file that is cut short or of another kind."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file ({error})") from error
+    if "cfgedu" not in metadata:
+        raise ValueError(f"{path} is not a checkpoint of this course: it lacks the metadata entry 'cfgedu'")
+    return tensors, json.loads(metadata["cfgedu"])
+
+
+def describe(model: nn.Module) -> dict:
+    """What a checkpoint says of its network: the class's name and the constructor's arguments (None where not kept)."""
+    return {"class": type(model).__name__, "config": getattr(model, "config", None)}
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def save_checkpoint(path: str | Path, model: nn.Module, schedule: Schedule | None, metadata: dict) -> Path:
+    """Write `model` as it is, its schedule (None for a judge) and your own JSON-able metadata; returns the path.
+
+    After `train` the model holds its averaged weights, so that is what the file holds. A bare name goes to data/.
+    Raises TypeError for a network that `load_checkpoint` could not rebuild, ValueError for a schedule of another T.
+    """
+    if type(model).__name__ not in CLASSES:
+        raise TypeError(f"model must be one of {', '.join(CLASSES)}, got {type(model).__name__}")
+    if schedule is not None and getattr(model, "T", schedule.T) != schedule.T:
+        raise ValueError(f"schedule must have the model's T = {model.T}, got T = {schedule.T}")
+    tensors = prefixed("model", model.state_dict())
+    if schedule is not None:
+        tensors["alpha_bar"] = schedule.alpha_bar
+    path = checkpoint_path(path)
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    write(path, tensors, {"versions": versions, **metadata, **describe(model)})
+    return path
+
+
+def load_checkpoint(name_or_path: str | Path, device="cpu") -> tuple[nn.Module, Schedule | None, dict]:
+    """(model, schedule, metadata) of a checkpoint: the averaged weights, in eval mode, on `device`.
+
+    A bare name is looked up in data/; the schedule is None where the file holds none (a judge).
+    Raises FileNotFoundError, or ValueError that names the file if it is truncated or does not hold what it says.
+    """
+    path = checkpoint_path(name_or_path)
+    tensors, metadata = read(path)
+    name, config = metadata.get("class"), metadata.get("config")
+    if name not in CLASSES or not isinstance(config, dict):
+        raise ValueError(f"{path} holds a {name!r} with config {config!r}, not one of {', '.join(CLASSES)}")
+    weights = under("model", tensors)
+    try:
+        model = CLASSES[name](**config)
+        model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+        schedule = Schedule(tensors["alpha_bar"]) if "alpha_bar" in tensors else None
+    except (TypeError, ValueError, RuntimeError, StopIteration) as error:
+        raise ValueError(f"{path} does not hold the {name} with config {config} that it names: {error}") from error
+    return model.to(device).eval(), schedule, metadata
+
+
+def load_or_train(
+    name: str | Path, make_and_train: Callable[[], tuple[nn.Module, Schedule | None, dict]], device="cpu"
+) -> tuple[nn.Module, Schedule | None, dict]:
+    """The checkpoint `name` if it is there; else make_and_train() -> (model, schedule, metadata), saved as `name`."""
+    if not checkpoint_path(name).is_file():
+        save_checkpoint(name, *make_and_train())
+    return load_checkpoint(name, device)

@@ -1,0 +1,170 @@
+"""Numbers to judge by: a field against the exact one, samples against the true distribution, images by a judge."""
+
+from collections.abc import Sequence
+
+import ot
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cfgedu.models import Judge, weights_from
+from cfgedu.protocol import NULL, Denoiser, check_data, check_labels, check_same_shape
+from cfgedu.schedule import Schedule
+from cfgedu.toy import Mixture
+from cfgedu.training import batches, train
+
+# ---- fields ----
+
+
+@torch.no_grad()
+def field_error(
+    field: Denoiser,
+    exact: Denoiser,
+    schedule: Schedule,
+    x0: Tensor,
+    y: Tensor,
+    times: Sequence[int],
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The error at each noise level (len(times),): mean over batch and dims of (field(x_t, t, y) - exact(x_t, t, y))^2
+
+    at x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps. field and exact are any two functions of (x, t, y): Denoisers, scores,
+    guidance vectors. All levels share one eps, so that a difference between them is not chance.
+    """
+    check_data("x0", x0)
+    check_labels("y", y, len(x0))
+    device = x0.device if generator is None else generator.device
+    eps = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
+    errors = []
+    for level in times:
+        t = torch.full_like(y, level, dtype=torch.long)
+        x = schedule.noise(x0, t, eps)
+        got, expected = field(x, t, y), exact(x, t, y)
+        check_same_shape("the field", got, expected)
+        errors.append((got - expected).square().mean())
+    return torch.stack(errors)
+
+
+# ---- points ----
+
+
+def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 256, seed: int = 0) -> float:
+    """The sliced Wasserstein-2 distance of two sets of samples (N,*D) and (M,*D), in units of the data:
+
+    the root of the mean, over directions theta, of W_2^2 between the two sets projected on theta (Bonneel et al. 2015).
+    The same seed gives the same directions, so that distances can be compared. Two sets drawn from one distribution
+    are not at 0 but at a floor that falls with N: measure it beside the distance.
+    """
+    check_data("a", a)
+    check_data("b", b)
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"a and b must hold samples of one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
+    a, b = (samples.detach().flatten(1).double().cpu().numpy() for samples in (a, b))  # (N, D), (M, D)
+    return float(ot.sliced_wasserstein_distance(a, b, n_projections=projections, seed=seed))
+
+
+def class_accuracy(mixture: Mixture, x: Tensor, y: Tensor) -> float:
+    """The share of samples x (N,2) whose most probable class, by the exact p(y given x), is the y they are made for."""
+    check_data("x", x)
+    check_classes(y, len(x), mixture.K)
+    return (mixture.posterior(x).argmax(1) == y).double().mean().item()
+
+
+def off_support(
+    mixture: Mixture, x: Tensor, y: Tensor, generator: torch.Generator, quantile: float = 0.01, n: int = 20_000
+) -> float:
+    """The share of samples x (N,2) that lie where class y almost never does: log p(x given y) below a low quantile
+
+    of the log-densities of true samples of that class, out of n drawn from the mixture. True samples score `quantile`.
+    Where y is NULL the density is p(x).
+    """
+    check_data("x", x)
+    check_labels("y", y, len(x), mixture.K)
+    if not 0 < quantile < 1:
+        raise ValueError(f"quantile must lie strictly between 0 and 1, got {quantile!r}")
+    true_x, true_y = (part.to(x.device) for part in mixture.sample(n, generator))
+    outside = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for label in y.unique():
+        own = true_x if label == NULL else true_x[true_y == label]
+        low = mixture.log_prob(own, label.expand(len(own))).quantile(quantile)
+        outside |= (y == label) & (mixture.log_prob(x, y) < low)
+    return outside.double().mean().item()
+
+
+# ---- images ----
+
+
+def train_judge(x: Tensor, y: Tensor, generator: torch.Generator, steps: int = 600, K: int = 10) -> Judge:
+    """A Judge of images x (N,C,H,H), trained on them with noise of std 0.3 added, in eval mode.
+
+    The noise keeps it from judging by single pixels, in which a generated image always differs from a real one.
+    """
+    data = batches(x, y)
+    check_classes(y, len(x), K)
+    with weights_from(generator):
+        judge = Judge(K, channels=x.shape[1], size=x.shape[2])
+
+    def loss(judge, x, y, generator):
+        noise = torch.randn(x.shape, generator=generator, device=generator.device).to(x)
+        return F.cross_entropy(judge(x + 0.3 * noise), y)
+
+    train(judge, loss, data, steps, lr=2e-3, generator=generator)
+    return judge.eval()
+
+
+@torch.no_grad()
+def features(judge: Judge, x: Tensor) -> Tensor:
+    """The judge's features (N, features) of images x, a thousand at a time to bound the memory."""
+    check_data("x", x)
+    return torch.cat([judge.features(part) for part in x.split(1000)])
+
+
+@torch.no_grad()
+def judge_accuracy(judge: Judge, x: Tensor, y: Tensor) -> float:
+    """The share of images x that the judge takes for the class y they were made for."""
+    check_classes(y, len(x), judge.K)
+    return (judge.head(features(judge, x)).argmax(1) == y).double().mean().item()
+
+
+def diversity(features: Tensor, y: Tensor) -> float:
+    """The mean over classes of tr Cov(features of the class), features (N, F): how much images of one class differ.
+
+    tr Cov is half the mean squared distance between two different images of the class.
+    Raises ValueError where a class has a single image.
+    """
+    check_data("features", features)
+    check_classes(y, len(features), None)
+    own = [features[y == label].double() for label in y.unique()]
+    if min(map(len, own)) < 2:
+        raise ValueError("features must hold two images or more of every class in y, got a class with one")
+    return torch.stack([part.var(dim=0).sum() for part in own]).mean().item()
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """(mean (F,), covariance (F, F)) of features (N, F), in float64. Raises ValueError unless N > F."""
+    check_data("features", features)
+    N, size = features.shape
+    if size >= N:
+        raise ValueError(f"features need more rows than columns, or their covariance is singular; got {N} x {size}")
+    return features.double().mean(0), features.double().T.cov()
+
+
+def frechet_distance(a: Tensor | tuple[Tensor, Tensor], b: Tensor | tuple[Tensor, Tensor]) -> float:
+    """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): the squared Wasserstein-2 distance of two Gaussians
+
+    with the means and covariances of two sets of features (N, F), given as features or as their `moments` (Heusel et
+    al., arXiv 1706.08500, eq. 6; FID is this on another network's features). Biased upwards for few samples: compare
+    sets of one size only.
+    """
+    (m_a, C_a), (m_b, C_b) = (moments(part) if isinstance(part, Tensor) else part for part in (a, b))
+    values, vectors = torch.linalg.eigh(C_a)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T  # C_a^(1/2)
+    # C_a C_b has the eigenvalues of the symmetric C_a^(1/2) C_b C_a^(1/2), whose root is stable
+    cross = torch.linalg.eigvalsh(root @ C_b @ root).clamp(min=0).sqrt().sum()
+    return ((m_a - m_b).square().sum() + C_a.trace() + C_b.trace() - 2 * cross).item()
+
+
+def check_classes(y, batch: int, K: int | None) -> None:
+    check_labels("y", y, batch, K)
+    if (y == NULL).any():
+        raise ValueError(f"y must hold a class for every sample here, got {int((y == NULL).sum())} NULL labels")

@@ -1,0 +1,152 @@
+"""A small U-Net for images, and its twin: one encoder that never sees y, two decoders. Import them from `models`."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cfgedu.parts import TimeEmbedding, check_sizes, zeroed
+from cfgedu.protocol import where_labelled
+
+
+def normalise(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+class ResBlock(nn.Module):
+    """h (B,C,H,W) -> (B,C',H,W): two convolutions and a shortcut; c scales and shifts the features between (FiLM)."""
+
+    def __init__(self, before: int, after: int, condition: int):
+        super().__init__()
+        self.norm1, self.conv1 = normalise(before), nn.Conv2d(before, after, 3, padding=1)
+        self.norm2, self.conv2 = normalise(after), zeroed(nn.Conv2d(after, after, 3, padding=1))
+        self.film = nn.Linear(condition, 2 * after)
+        self.shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
+
+    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+        scale, shift = self.film(F.silu(c))[:, :, None, None].chunk(2, dim=1)  # (B,C',1,1) each
+        u = self.conv1(F.silu(self.norm1(h)))  # (B,C',H,W)
+        u = self.conv2(F.silu(self.norm2(u) * (1 + scale) + shift))
+        return self.shortcut(h) + u
+
+
+class Attention(nn.Module):
+    """Each pixel of h (B,C,H,W) looks at all the others; added to h."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm, self.qkv = normalise(channels), nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zeroed(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.norm(h)).flatten(2).transpose(1, 2).chunk(3, dim=2)  # (B,HW,C) each
+        seen = F.scaled_dot_product_attention(q, k, v)
+        return h + self.out(seen.transpose(1, 2).reshape(h.shape))  # (B,HW,C) -> (B,C,H,W)
+
+
+class Encoder(nn.Module):
+    """x (B,C,H,W) -> features of every level, finest first; each has half the height and width of the one before."""
+
+    def __init__(self, channels: int, widths: list[int], condition: int):
+        super().__init__()
+        self.stem = nn.Conv2d(4 * channels, widths[0], 3, padding=1)
+        self.levels = nn.ModuleList(ResBlock(a, b, condition) for a, b in pairwise([widths[0], *widths]))
+
+    def forward(self, x: Tensor, c: Tensor) -> list[Tensor]:
+        across, down = padding(x.shape[-1], len(self.levels)), padding(x.shape[-2], len(self.levels))
+        h = F.pixel_unshuffle(F.pad(x, across + down), 2)  # (B,C,H,W) -> (B,4C,H'/2,W'/2): nothing is lost
+        h = self.levels[0](self.stem(h), c)
+        features = [h]
+        for level in self.levels[1:]:
+            h = level(F.avg_pool2d(h, 2), c)
+            features.append(h)
+        return features
+
+
+class Decoder(nn.Module):
+    """Features of every level -> eps_hat (B,C,H,W), from the coarsest level up."""
+
+    def __init__(self, channels: int, widths: list[int], condition: int, attention: bool):
+        super().__init__()
+        low = widths[-1]
+        self.enter, self.leave = ResBlock(low, low, condition), ResBlock(low, low, condition)
+        self.attend = Attention(low) if attention else nn.Identity()
+        self.levels = nn.ModuleList(ResBlock(b + a, a, condition) for a, b in pairwise(widths))
+        self.norm, self.out = normalise(widths[0]), zeroed(nn.Conv2d(widths[0], 4 * channels, 3, padding=1))
+
+    def forward(self, features: list[Tensor], c: Tensor, like: Tensor) -> Tensor:
+        *skips, h = features
+        h = self.leave(self.attend(self.enter(h, c)), c)
+        for level, skip in zip(reversed(self.levels), reversed(skips)):
+            h = level(torch.cat([F.interpolate(h, scale_factor=2.0), skip], dim=1), c)
+        eps = F.pixel_shuffle(self.out(F.silu(self.norm(h))), 2)  # (B,4C,H'/2,W'/2) -> (B,C,H',W')
+        (left, _), (top, _) = (padding(n, len(skips) + 1) for n in (like.shape[-1], like.shape[-2]))
+        return eps[..., top : top + like.shape[-2], left : left + like.shape[-1]]  # the frame is cut off again
+
+
+def padding(n: int, levels: int) -> tuple[int, int]:
+    """Zeros to add before and after n pixels so that the stem and each level but the last can halve them: 28 -> 32."""
+    missing = -n % 2**levels
+    return missing // 2, missing - missing // 2
+
+
+def level_widths(width: int, mults: Sequence[int]) -> list[int]:
+    if not mults:
+        raise ValueError(f"mults must hold one factor or more, one for each level, got {mults!r}")
+    check_sizes(**{f"mults[{i}]": factor for i, factor in enumerate(mults)})
+    return [width * factor for factor in mults]
+
+
+class UNet(nn.Module):
+    """A small U-Net for images of `channels` x any height x any width (28x28 works as 32x32 inside, 8x8 as it is).
+
+    A 2x2 pixel-unshuffle stem, one level for each factor in `mults` (width * factor channels), attention at the lowest
+    level if asked for, and time + label by scale and shift in every block.
+    """
+
+    def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
+        super().__init__()
+        check_sizes(K=K, T=T, channels=channels, width=width)
+        widths, condition = level_widths(width, mults), 2 * width
+        self.K, self.T = K, T
+        self.config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults)}
+        self.config["attention"] = attention
+        self.time = TimeEmbedding(T, width, condition)
+        self.label = nn.Embedding(K + 1, condition)
+        self.encoder = Encoder(channels, widths, condition)
+        self.decoder = Decoder(channels, widths, condition, attention)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        c = self.time(t) + self.label(y + 1)  # (B, condition)
+        return self.decoder(self.encoder(x, c), c, like=x)
+
+
+class TwinUNet(nn.Module):
+    """One encoder that never sees y, two decoders: eps_un and eps_cond from one pass. Arguments as for UNet."""
+
+    def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
+        super().__init__()
+        check_sizes(K=K, T=T, channels=channels, width=width)
+        widths, condition = level_widths(width, mults), 2 * width
+        self.K, self.T = K, T
+        self.config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults)}
+        self.config["attention"] = attention
+        self.time = TimeEmbedding(T, width, condition)
+        self.label = nn.Embedding(K + 1, condition)
+        self.encoder = Encoder(channels, widths, condition)
+        self.decoder_un, self.decoder_cond = (Decoder(channels, widths, condition, attention) for _ in range(2))
+
+    def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """(eps_un, eps_cond), each (B,C,H,W); eps_cond is eps_un where y is NULL."""
+        c = self.time(t)  # (B, condition)
+        features = self.encoder(x, c)
+        eps_un = self.decoder_un(features, c, like=x)
+        eps_cond = self.decoder_cond(features, c + self.label(y + 1), like=x)
+        return eps_un, where_labelled(y, eps_cond, eps_un)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        """As a Denoiser: conditional where there is a label, unconditional where y is NULL."""
+        return self.pair(x, t, y)[1]

@@ -1,0 +1,170 @@
+"""The metrics against cases whose answer is known."""
+
+import math
+
+import pytest
+import torch
+from helpers import random_mixture, seeded
+
+from cfgedu import metrics
+from cfgedu.guidance import null_pair
+from cfgedu.images import load
+from cfgedu.metrics import (
+    class_accuracy,
+    diversity,
+    field_error,
+    frechet_distance,
+    judge_accuracy,
+    moments,
+    off_support,
+    sliced_wasserstein,
+    train_judge,
+)
+from cfgedu.models import Judge, weights_from
+from cfgedu.protocol import NULL
+from cfgedu.schedule import linear
+from cfgedu.toy import islands, two_gaussians
+
+S = linear()
+
+
+def gaussians(n, mean=0.0, std=1.0, D=4, seed=0):
+    return mean + std * torch.randn(n, D, generator=seeded(seed), dtype=torch.float64)
+
+
+# ---- fields ----
+
+
+def test_field_error_is_the_mean_square_of_the_difference_at_each_level():
+    mixture = islands()
+    exact = mixture.denoiser(S)
+    x0, y = mixture.sample(500, seeded())
+    times = [1, 500, 1000]
+    assert not field_error(exact, exact, S, x0, y, times, seeded()).any()
+    off = field_error(lambda x, t, y: exact(x, t, y) + t[:, None] / 1000, exact, S, x0, y, times, seeded())
+    torch.testing.assert_close(off, torch.tensor([1e-6, 0.25, 1.0]), rtol=1e-3, atol=0)
+    # Where no label tells more than none, both modes of the exact denoiser agree: at the end of the schedule.
+    pair = null_pair(exact)
+    gap = field_error(lambda *a: pair(*a)[0], lambda *a: pair(*a)[1], S, x0, y, times, seeded())
+    assert gap[1] > 100 * gap[2]
+
+
+def test_field_error_checks_its_input():
+    x0, y = islands().sample(8, seeded())
+    exact = islands().denoiser(S)
+    with pytest.raises(ValueError, match=r"the field must have the shape of x, \(8, 2\); got \(8, 1\)"):
+        field_error(lambda x, t, y: x[:, :1], exact, S, x0, y, [5], seeded())
+    with pytest.raises(ValueError, match="x0 must be finite"):
+        field_error(exact, exact, S, x0 * float("nan"), y, [5], seeded())
+
+
+# ---- points ----
+
+
+def test_sliced_wasserstein_of_shifted_and_scaled_sets():
+    a = gaussians(5000, D=2)
+    assert sliced_wasserstein(a, a) == 0
+    # A shift by d moves every projection by d cos(angle); the root mean square of a cosine in 2D is 1 / sqrt 2.
+    shift = torch.tensor([3.0, 0.0], dtype=torch.float64)
+    assert sliced_wasserstein(a, a + shift, projections=2000) == pytest.approx(3 / math.sqrt(2), rel=0.03)
+    centred = a - a.mean(0)
+    assert sliced_wasserstein(centred, 2 * centred) == pytest.approx(1.0, rel=0.05)
+    assert sliced_wasserstein(a, a + shift) == sliced_wasserstein(a, a + shift)
+    assert sliced_wasserstein(a, gaussians(3000, D=2, seed=1)) < 0.1  # the floor of two draws
+    with pytest.raises(ValueError, match=r"samples of one shape, got \(5000, 2\) and \(3000, 4\)"):
+        sliced_wasserstein(a, gaussians(3000))
+
+
+def test_class_accuracy_under_the_exact_posterior():
+    mixture = two_gaussians()  # means -1 and 1, std 0.7: Bayes' rule is right for Phi(1 / 0.7) of the samples
+    x, y = mixture.sample(20_000, seeded())
+    assert class_accuracy(mixture, x, y) == pytest.approx(0.5 * (1 + math.erf(1 / 0.7 / math.sqrt(2))), abs=0.01)
+    assert class_accuracy(mixture, x, 1 - y) == pytest.approx(1 - class_accuracy(mixture, x, y))
+    with pytest.raises(ValueError, match="y must hold a class for every sample here, got 1 NULL"):
+        class_accuracy(mixture, x[:2], torch.tensor([0, NULL]))
+
+
+def test_off_support_of_true_samples_is_the_quantile():
+    mixture = random_mixture(3, K=3, J=5)
+    x, y = mixture.sample(20_000, seeded(1))
+    for label in (y, torch.full_like(y, NULL)):
+        assert off_support(mixture, x, label, seeded(2), quantile=0.05) == pytest.approx(0.05, abs=0.012)
+    assert off_support(mixture, x + 50, y, seeded(2)) == 1
+    assert off_support(mixture, mixture.mean[:3], torch.arange(3), seeded(2)) == 0
+    half = torch.cat([mixture.mean[:3], mixture.mean[:3] + 50])
+    assert off_support(mixture, half, torch.arange(3).repeat(2), seeded(2)) == 0.5
+    with pytest.raises(ValueError, match="quantile must lie strictly between 0 and 1, got 0"):
+        off_support(mixture, x, y, seeded(2), quantile=0)
+
+
+# ---- images ----
+
+
+def test_diversity_is_half_the_mean_squared_distance_within_a_class():
+    y = torch.tensor([0, 1, 1, 0, 1, 0, 1, 0])
+    f = gaussians(8)
+    half = []
+    for label in (0, 1):
+        own = f[y == label]
+        pairs = (own[:, None] - own[None]).square().sum(2)  # (4, 4) squared distances, 12 of them between two images
+        half.append(pairs.sum() / 12 / 2)
+    assert diversity(f, y) == pytest.approx(float(sum(half) / 2))
+    assert diversity(f[:1].expand(8, -1), y) == pytest.approx(0, abs=1e-12)
+    assert diversity(f + 10 * y[:, None], y) == pytest.approx(diversity(f, y))  # what lies between classes is not in it
+    assert diversity(gaussians(20_000), torch.arange(20_000) % 2) == pytest.approx(4, rel=0.03)
+    with pytest.raises(ValueError, match="two images or more of every class"):
+        diversity(f, torch.tensor([0, 1, 1, 1, 1, 1, 1, 1]))
+
+
+def test_frechet_distance_of_gaussians():
+    a, b = gaussians(50_000), gaussians(50_000, mean=1.0, std=2.0, seed=1)
+    # equal shapes: |m|^2 + D (sigma_a - sigma_b)^2 = 4 + 4
+    assert frechet_distance(a, b) == pytest.approx(8, rel=0.03)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a))
+    assert frechet_distance(moments(a), b) == frechet_distance(a, b)
+    assert frechet_distance(a.float(), b.float()) == pytest.approx(frechet_distance(a, b), rel=1e-5)
+
+
+def test_frechet_distance_of_diagonal_and_rotated_covariances():
+    g = seeded()
+    rotation = torch.linalg.qr(torch.randn(4, 4, generator=g, dtype=torch.float64)).Q
+    u, v = torch.rand(2, 4, generator=g, dtype=torch.float64) + 0.1
+    zero = torch.zeros(4, dtype=torch.float64)
+    expected = (u.sqrt() - v.sqrt()).square().sum()
+    for Q in (torch.eye(4, dtype=torch.float64), rotation):
+        distance = frechet_distance((zero, Q @ u.diag() @ Q.T), (zero, Q @ v.diag() @ Q.T))
+        assert distance == pytest.approx(float(expected), rel=1e-9)
+    singular = torch.tensor([1.0, 0, 0, 0], dtype=torch.float64).diag()
+    assert frechet_distance((zero, singular), (zero, singular)) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_distance_needs_more_samples_than_features():
+    with pytest.raises(ValueError, match="features need more rows than columns.* got 4 x 4"):
+        frechet_distance(gaussians(4), gaussians(50))
+    with pytest.raises(ValueError, match="features must be finite"):
+        frechet_distance(gaussians(50), gaussians(50) * float("nan"))
+
+
+def test_the_judge_knows_digits_it_has_not_seen():
+    judge = train_judge(*load("digits"), seeded(), steps=200)
+    x, y = load("digits", split="test")
+    assert not judge.training
+    assert judge_accuracy(judge, x, y) > 0.95
+    assert judge_accuracy(judge, x, (y + 1) % 10) < 0.05
+    assert judge_accuracy(judge, x, y) == pytest.approx(float((judge(x).argmax(1) == y).double().mean()))
+
+
+def test_features_are_taken_in_parts():
+    with weights_from(seeded()):
+        judge = Judge(3, size=8, width=4, features=5)
+    x = torch.randn(2500, 1, 8, 8, generator=seeded())
+    torch.testing.assert_close(metrics.features(judge, x), judge.features(x).detach())
+
+
+def test_the_judge_refuses_what_it_cannot_learn_from():
+    x, y = load("digits")
+    with pytest.raises(ValueError, match=r"y must hold labels 0..4, .* got 0 to 9"):
+        train_judge(x, y, seeded(), K=5)
+    with pytest.raises(ValueError, match="y must hold a class for every sample here, got 1297 NULL"):
+        train_judge(x, torch.full_like(y, NULL), seeded())

@@ -1,0 +1,395 @@
+"""Training and checkpoints: a resumed run is the same run, bit for bit, and what fails leaves no damage behind."""
+
+import os
+import pickle
+import signal
+
+import pytest
+import torch
+from helpers import seeded
+from torch import nn
+
+from cfgedu import checkpoints
+from cfgedu.losses import eps_loss
+from cfgedu.metrics import field_error
+from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.schedule import cosine, linear
+from cfgedu.toy import two_gaussians
+from cfgedu.training import batches, load_checkpoint, load_or_train, save_checkpoint, train, uninterrupted
+
+S = linear()
+MIXTURE = two_gaussians()
+
+
+def net(width=8, seed=0):
+    with weights_from(seeded(seed)):
+        return MLP(2, width=width, depth=1)
+
+
+def loss(model, x0, y, generator):
+    return eps_loss(model, S, x0, y, 0.1, generator)
+
+
+def run(steps, model=None, data=MIXTURE.sample, loss=loss, generator=None, **kwargs):
+    model, generator = model or net(), generator or seeded()
+    losses = train(model, loss, data, steps, batch=16, generator=generator, **kwargs)
+    return model, losses, generator
+
+
+def same(a, b):
+    """Two runs ended alike: weights, losses, and what the generator draws next."""
+    weights = all(torch.equal(p, q) for p, q in zip(a[0].parameters(), b[0].parameters(), strict=True))
+    return weights and torch.equal(a[1], b[1]) and torch.equal(a[2].get_state(), b[2].get_state())
+
+
+class FailsAt:
+    """A data or loss function that raises at its n-th call."""
+
+    def __init__(self, n, error, function):
+        self.n, self.error, self.function, self.calls = n, error, function, 0
+
+    def __call__(self, *args):
+        self.calls += 1
+        if self.calls == self.n:
+            raise self.error
+        return self.function(*args)
+
+
+# ---- the loop ----
+
+
+def test_training_learns_the_exact_field():
+    model = net(width=32)
+    exact = MIXTURE.denoiser(S)
+    x0, y = MIXTURE.sample(2000, seeded(5))
+    before = field_error(model, exact, S, x0, y, [100, 500, 900], seeded(6))
+    losses = train(model, loss, MIXTURE.sample, 300, batch=64, generator=seeded())
+    after = field_error(model, exact, S, x0, y, [100, 500, 900], seeded(6))
+    assert losses.shape == (300,)
+    assert losses[-50:].mean() < losses[:10].mean()
+    assert (after < 0.25 * before).all()
+
+
+def test_a_run_is_repeatable_and_leaves_the_global_generator_alone():
+    state = torch.random.get_rng_state()
+    assert same(run(20), run(20))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_stays_as_it_was_and_no_gradient_is_left(training):
+    modes = []
+
+    def watched(model, *args):
+        modes.append(model.training)
+        return loss(model, *args)
+
+    model, _, _ = run(3, net().train(training), loss=watched)
+    assert modes == [training] * 3
+    assert model.training == training
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5, 0.999])
+def test_the_model_ends_with_the_average_of_its_weights(ema):
+    """average <- d average + (1 - d) weights, d = min(ema, n / (n + 9)), from the first weights on."""
+    seen = []
+
+    def watched(model, *args):
+        seen.append(model.outlet.bias.detach().clone())
+        return loss(model, *args)
+
+    model, _, _ = run(30, loss=watched, ema=ema)
+    last = run(30, ema=0.0)[0].outlet.bias.detach()
+    average = seen[0]
+    for n, weights in enumerate([*seen[1:], last], start=1):
+        d = min(ema, n / (n + 9))
+        average = d * average + (1 - d) * weights
+    torch.testing.assert_close(model.outlet.bias.detach(), average, rtol=1e-5, atol=1e-7)
+
+
+def test_any_module_with_any_loss_can_be_trained():
+    x = torch.randn(64, 3, generator=seeded())
+    model = nn.Linear(3, 1)
+    data = batches(x, torch.zeros(64, dtype=torch.long))
+
+    def square(model, x, y, generator):
+        return (model(x) - x.sum(1, keepdim=True)).square().mean()
+
+    losses = train(model, square, data, 200, lr=0.1, generator=seeded())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_batches_draws_rows_with_their_labels():
+    x, y = torch.arange(20.0).reshape(10, 2), torch.arange(10)
+    data = batches(x, y)
+    rows, labels = data(500, seeded())
+    assert torch.equal(rows, x[labels])
+    assert set(labels.tolist()) == set(range(10))
+    assert torch.equal(data(5, seeded(1))[1], data(5, seeded(1))[1])
+    with pytest.raises(ValueError, match="x must hold at least one row"):
+        batches(x[:0], y[:0])
+    with pytest.raises(ValueError, match=r"y must have one label per row, shape \(10,\), got \(9,\)"):
+        batches(x, y[:9])
+    with pytest.raises(ValueError, match="x must be finite, got 1 NaN"):
+        batches(x.index_fill(0, torch.tensor([3]), float("nan"))[:, :1], y)
+
+
+# ---- resume ----
+
+
+@pytest.mark.parametrize("every", [30, 1000])
+def test_twice_100_steps_are_200_steps_bit_for_bit(tmp_path, every):
+    whole = run(200)
+    run(100, checkpoint=tmp_path / "run.safetensors", every=every)
+    resumed = run(200, net(seed=9), generator=seeded(9), checkpoint=tmp_path / "run.safetensors", resume=True)
+    assert same(whole, resumed)
+
+
+@pytest.mark.parametrize("where", ["data", "loss"])
+def test_an_interrupted_run_is_saved_and_resumed_bit_for_bit(tmp_path, where):
+    path = tmp_path / "run.safetensors"
+    interrupted = {where: FailsAt(38, KeyboardInterrupt(), {"data": MIXTURE.sample, "loss": loss}[where])}
+    with pytest.raises(KeyboardInterrupt):
+        run(60, checkpoint=path, **interrupted)
+    assert checkpoints.read(path)[1]["step"] == 37
+    assert same(run(60), run(60, net(seed=9), checkpoint=path, resume=True))
+
+
+def test_after_an_interrupt_the_model_holds_the_average_so_far():
+    model = net()
+    with pytest.raises(KeyboardInterrupt):
+        run(60, model, data=FailsAt(31, KeyboardInterrupt(), MIXTURE.sample))
+    assert torch.equal(model.outlet.weight, run(30)[0].outlet.weight)
+
+
+def test_ctrl_c_waits_for_the_end_of_an_update():
+    done = []
+
+    def update():
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("the rest of the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        update()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_finished_run_resumes_to_the_same_end(tmp_path):
+    path = tmp_path / "run.safetensors"
+    first = run(20, checkpoint=path)
+    assert same(first, run(20, net(seed=9), checkpoint=path, resume=True))
+
+
+def test_the_state_of_a_run_loads_as_a_network(tmp_path):
+    model, _, _ = run(20, checkpoint=tmp_path / "run.safetensors")
+    loaded, schedule, metadata = load_checkpoint(tmp_path / "run.safetensors")
+    assert torch.equal(loaded.outlet.weight, model.outlet.weight)
+    assert schedule is None
+    assert metadata["step"] == 20
+
+
+def test_what_cannot_be_resumed_is_named_and_untouched(tmp_path):
+    path, finished = tmp_path / "run.safetensors", tmp_path / "net.safetensors"
+    run(20, checkpoint=path)
+    save_checkpoint(finished, net(), S, {})
+    content, weights = path.read_bytes(), net().inlet.weight
+
+    def refuse(words, steps=30, model=None, checkpoint=path, error=ValueError, **kwargs):
+        model = model or net()
+        first = model.inlet.weight.clone() if hasattr(model, "inlet") else None
+        with pytest.raises(error, match=words):
+            run(steps, model, checkpoint=checkpoint, resume=True, **kwargs)
+        assert first is None or torch.equal(model.inlet.weight, first)
+
+    refuse("run.safetensors cannot be resumed.*config .*'width': 8.* there, .*'width': 16", model=net(width=16))
+    refuse("run.safetensors cannot be resumed.*class MLP there, TwinMLP here", model=TwinMLP(2, width=8, depth=1))
+    refuse("run.safetensors cannot be resumed.*settings .*'lr': 0.003.* there, .*'lr': 0.1", lr=0.1)
+    refuse("steps must be at least the 20 that .*run.safetensors has done, got 10", steps=10)
+    refuse("net.safetensors cannot be resumed: it holds a finished network", checkpoint=finished)
+    refuse("no checkpoint at .*absent", checkpoint=tmp_path / "absent.safetensors", error=FileNotFoundError)
+    refuse("resume=True needs a checkpoint", checkpoint=None)
+    (tmp_path / "short.safetensors").write_bytes(content[:-100])
+    refuse("short.safetensors is truncated", checkpoint=tmp_path / "short.safetensors")
+    assert path.read_bytes() == content
+    assert torch.equal(net().inlet.weight, weights)
+
+
+def test_another_modules_weights_are_not_resumed(tmp_path):
+    data = batches(torch.randn(64, 3, generator=seeded()), torch.zeros(64, dtype=torch.long))
+    square = lambda m, x, y, g: m(x).square().mean()
+    run(3, nn.Linear(3, 1), data, square, checkpoint=tmp_path / "linear.safetensors")
+    with pytest.raises(ValueError, match=r"linear.safetensors cannot be resumed, its weights are"):
+        run(5, nn.Linear(3, 2), data, square, checkpoint=tmp_path / "linear.safetensors", resume=True)
+
+
+# ---- bad input and bad luck ----
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, bad):
+    path, model = tmp_path / "run.safetensors", net()
+    run(20, checkpoint=path)
+    content = path.read_bytes()
+    calls = []
+
+    def breaks(model, *args):
+        calls.append(1)
+        return loss(model, *args) * (bad if len(calls) == 6 else 1)
+
+    with pytest.raises(RuntimeError, match=f"step 26 gave a loss of {bad}.*the 25 good steps before it"):
+        run(60, model, loss=breaks, checkpoint=path, resume=True)
+    assert path.read_bytes() == content
+    assert torch.equal(model.outlet.weight, run(25)[0].outlet.weight)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_data_that_is_not_finite_is_refused_before_its_step(n):
+    model, calls = net(), []
+
+    def data(count, generator):
+        calls.append(1)
+        x0, y = MIXTURE.sample(count, generator)
+        x0[3, 1] = float("nan") if len(calls) == n else 0.0
+        return x0, y
+
+    first = model.inlet.weight.clone()
+    with pytest.raises(ValueError, match="x0 from data must be finite, got 1 NaN or infinite of 32 numbers"):
+        run(10, model, data=data)
+    assert torch.equal(model.inlet.weight, first) == (n == 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"steps": 0}, ValueError, "steps must be an int of 1 or more, got 0"),
+        ({"steps": 10.0}, ValueError, "steps must be an int of 1 or more, got 10.0"),
+        ({"batch": 0}, ValueError, "batch must be an int of 1 or more, got 0"),
+        ({"every": 0}, ValueError, "every must be an int of 1 or more, got 0"),
+        ({"lr": 0.0}, ValueError, "lr must be a number above 0, got 0.0"),
+        ({"lr": float("nan")}, ValueError, "lr must be a number above 0, got nan"),
+        ({"ema": 1.0}, ValueError, r"ema must be a decay in \[0, 1\), got 1.0"),
+        ({"generator": 0}, TypeError, "generator must be a torch.Generator, got int"),
+        ({"data": lambda n, g: MIXTURE.sample(n + 1, g)}, ValueError, "x0 from data must have the 16 rows .* got 17"),
+        (
+            {"data": lambda n, g: (torch.zeros(n, 2), torch.full((n,), 2))},
+            ValueError,
+            "y from data must hold labels 0..1",
+        ),
+        (
+            {"data": lambda n, g: (torch.zeros(n, 2, dtype=torch.long), torch.zeros(n))},
+            TypeError,
+            "x0 from data must be",
+        ),
+        ({"loss": lambda m, x, y, g: m(x, y + 1, y)}, ValueError, "loss must return a scalar tensor"),
+    ],
+)
+def test_arguments_are_checked(arguments, error, words):
+    given = {"steps": 5, "batch": 16, "generator": seeded(), "data": MIXTURE.sample, "loss": loss, **arguments}
+    with pytest.raises(error, match=words):
+        train(net(), given.pop("loss"), given.pop("data"), given.pop("steps"), **given)
+
+
+# ---- checkpoints ----
+
+NETWORKS = {
+    "MLP": MLP(3, T=50, width=8),
+    "TwinMLP": TwinMLP(3, dim=64, width=8, depth=2),
+    "UNet": UNet(3, width=8, mults=(1, 2), attention=True),
+    "TwinUNet": TwinUNet(3, width=8),
+    "Judge": Judge(3, width=8, features=4),
+    "float64": MLP(3, width=8).double(),
+}
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=list(NETWORKS))
+def test_a_checkpoint_comes_back_as_it_went(tmp_path, model):
+    schedule = None if isinstance(model, Judge) else cosine(model.T)
+    path = save_checkpoint(tmp_path / "net.safetensors", model.train(), schedule, {"steps": 7, "loss": 0.25})
+    loaded, table, metadata = load_checkpoint(path)
+    assert type(loaded) is type(model)
+    assert loaded.config == model.config
+    assert not loaded.training
+    assert model.training  # as the caller left it
+    for (name, p), (_, q) in zip(model.state_dict().items(), loaded.state_dict().items(), strict=True):
+        assert torch.equal(p, q), name
+        assert p.dtype == q.dtype
+    assert table is None if schedule is None else torch.equal(table.alpha_bar, schedule.alpha_bar)
+    assert (metadata["steps"], metadata["loss"], metadata["class"]) == (7, 0.25, type(model).__name__)
+    assert metadata["versions"]["torch"] == torch.__version__
+
+
+def test_a_bare_name_is_looked_up_in_the_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "DATA", tmp_path)
+    made = []
+
+    def make_and_train():
+        made.append(1)
+        return run(5)[0], S, {"steps": 5}
+
+    first = load_or_train("toy", make_and_train)
+    again = load_or_train("toy", make_and_train)
+    assert made == [1]
+    assert (tmp_path / "toy.safetensors").is_file()
+    assert torch.equal(first[0].outlet.weight, again[0].outlet.weight)
+    assert load_checkpoint("toy")[2]["steps"] == 5
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*unknown.safetensors"):
+        load_checkpoint("unknown")
+
+
+def test_a_truncated_or_foreign_file_is_named_and_untouched(tmp_path):
+    path = save_checkpoint(tmp_path / "net.safetensors", net(), S, {})
+    content = path.read_bytes()
+    damaged = [content[:n] for n in (0, 4, 8, 100, len(content) // 2, len(content) - 1)] + [b"x" * 500, pickle.dumps(1)]
+    for bad in damaged:
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"net.safetensors is truncated or not a safetensors file"):
+            load_checkpoint(path)
+        assert path.read_bytes() == bad
+
+
+def test_a_checkpoint_that_is_not_what_it_says_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    weights = checkpoints.prefixed("model", net().state_dict())
+    whole = checkpoints.describe(net())
+
+    def refuse(words, tensors=weights, metadata=whole):
+        checkpoints.write(path, tensors, metadata)
+        with pytest.raises(ValueError, match=words):
+            load_checkpoint(path)
+
+    refuse("net.safetensors holds a 'Linear'", metadata={**whole, "class": "Linear"})
+    refuse("net.safetensors holds a 'MLP' with config None", metadata={"class": "MLP"})
+    refuse("net.safetensors does not hold the MLP", metadata={**whole, "config": {**net().config, "width": 16}})
+    refuse("net.safetensors does not hold the MLP", metadata={**whole, "config": {"colour": "red"}})
+    refuse("net.safetensors does not hold the MLP", tensors={k: t for k, t in weights.items() if "inlet" not in k})
+    refuse("net.safetensors does not hold the MLP", tensors={})
+    refuse("alpha_bar must", tensors={**weights, "alpha_bar": torch.ones(3)})
+    checkpoints.save_file(weights, path)
+    with pytest.raises(ValueError, match=r"net.safetensors is not a checkpoint of this course"):
+        load_checkpoint(path)
+
+
+def test_only_what_can_be_rebuilt_is_saved(tmp_path):
+    with pytest.raises(TypeError, match=r"model must be one of MLP, .* got Linear"):
+        save_checkpoint(tmp_path / "net.safetensors", nn.Linear(2, 2), S, {})
+    with pytest.raises(ValueError, match="schedule must have the model's T = 1000, got T = 50"):
+        save_checkpoint(tmp_path / "net.safetensors", net(), cosine(50), {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = save_checkpoint(tmp_path / "net.safetensors", net(), S, {})
+    content = path.read_bytes()
+
+    def half(tensors, target, metadata):
+        target.write_bytes(b"half of it")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", half)
+    with pytest.raises(OSError, match="no space left"):
+        save_checkpoint(path, net(seed=1), S, {})
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
