@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cfgedu.protocol import NULL, Denoiser, Pair, both, is_number, same_classes, shape
+from cfgedu.protocol import NULL, Denoiser, Pair, both, check_same_shape, is_number, same_classes, shape, where_labelled
 from cfgedu.schedule import Schedule
 
 
@@ -19,10 +19,12 @@ def null_pair(model: Denoiser) -> Pair:
     """Both predictions of one network that knows both modes, from ONE forward pass over a doubled batch."""
 
     def pair(x, t, y):
-        eps = model(torch.cat([x, x]), torch.cat([t, t]), torch.cat([torch.full_like(y, NULL), y]))  # (2B,*D)
-        un, cond = eps.chunk(2)  # unconditional first, as in the formula
+        twice = torch.cat([x, x])  # (2B,*D)
+        eps = model(twice, torch.cat([t, t]), torch.cat([torch.full_like(y, NULL), y]))
+        check_same_shape("the model's prediction", eps, twice)
+        eps_un, eps_cond = eps.chunk(2)  # unconditional first, as in the formula
         # a row's last bits depend on its place in the batch: where y is NULL the two are one prediction, not two
-        return un, torch.where((y == NULL).reshape(-1, *[1] * (x.ndim - 1)), un, cond)
+        return eps_un, where_labelled(y, eps_cond, eps_un)
 
     return same_classes(model, pair)
 
@@ -42,7 +44,7 @@ def unconditional(model: Denoiser) -> Denoiser:
 
 
 def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -> Denoiser:
-    """eps = eps_un + r (eps_cond - eps_un), written r eps_cond + (1 - r) eps_un so that r = 0 and r = 1 are bitwise exact.
+    """eps = eps_un + r (eps_cond - eps_un), written r eps_cond + (1 - r) eps_un: r = 0 and r = 1 are bitwise exact.
 
     r: one number, a (B,) tensor with one scale per sample, or a function of t (B,) that returns either.
     Any real r is meant: below 0 pushes away from the class, between 0 and 1 mixes. There is no threshold.
@@ -66,7 +68,8 @@ def check_scale(r) -> None:
     if is_number(r):
         return
     if not isinstance(r, Tensor):
-        raise TypeError(f"r must be a number, a (B,) tensor or a function of t that returns one, got {type(r).__name__} {r!r}")
+        got = f"{type(r).__name__} {r!r}"
+        raise TypeError(f"r must be a number, a (B,) tensor or a function of t that returns one, got {got}")
     if r.ndim != 1 or r.dtype == torch.bool or r.is_complex():
         raise ValueError(f"r as a tensor must hold real numbers, shape () or (B,), got {r.dtype} of shape {shape(r)}")
 
@@ -99,7 +102,7 @@ def from_v(v: Callable[[Tensor, Tensor, Tensor], Tensor], schedule: Schedule) ->
 def clip_x0(model: Denoiser, schedule: Schedule, lo: float = -1.0, hi: float = 1.0) -> Denoiser:
     """The Denoiser whose predicted x_0 is clipped to [lo, hi], with the eps that belongs to the clipped x_0.
 
-    Clipping x_0 but keeping the old eps would leave the two inconsistent: x would no longer be sqrt(a) x_0 + sqrt(1 - a) eps.
+    Clipping x_0 but keeping the old eps would leave the two inconsistent: x would not be sqrt(a) x_0 + sqrt(1 - a) eps.
     """
     if not lo < hi:  # also where one of them is NaN
         raise ValueError(f"lo must be below hi, got lo = {lo!r}, hi = {hi!r}")

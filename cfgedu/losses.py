@@ -26,13 +26,12 @@ from cfgedu.schedule import Schedule
 
 
 def drop_labels(y: Tensor, p_drop: float, generator: torch.Generator | None = None) -> Tensor:
-    """A new y in which each label is NULL with probability p_drop, on its own coin (Ho & Salimans, arXiv 2207.12598, alg. 1).
+    """A new y in which each label is NULL with probability p_drop, on its own coin (arXiv 2207.12598, alg. 1).
 
-    Raises ValueError for p_drop outside [0, 1].
+    Raises ValueError for p_drop outside [0, 1], TypeError for a y that is not a tensor of integers.
     """
-    if not is_number(p_drop) or not 0 <= p_drop <= 1:
-        raise ValueError(f"p_drop must be a probability in [0, 1], got {p_drop!r}")
     check_integers("y", y)
+    check_drop(p_drop)
     device = y.device if generator is None else generator.device
     dropped = torch.rand(y.shape, generator=generator, device=device).to(y.device) < float(p_drop)
     return torch.where(dropped, NULL, y)
@@ -47,10 +46,20 @@ def noised(schedule: Schedule, x0: Tensor, generator: torch.Generator | None = N
 
 
 def eps_loss(
-    model: Denoiser, schedule: Schedule, x0: Tensor, y: Tensor, p_drop: float = 0.1, generator: torch.Generator | None = None
+    model: Denoiser,
+    schedule: Schedule,
+    x0: Tensor,
+    y: Tensor,
+    p_drop: float = 0.1,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """mean (eps_hat(x_t, t, y') - eps)^2, y' = y with labels dropped (DDPM, arXiv 2006.11239, eq. 14; arXiv 2207.12598, alg. 1)."""
+    """mean (eps_hat(x_t, t, y') - eps)^2,   y' = y with labels dropped
+
+    (DDPM, arXiv 2006.11239, eq. 14, with the dropout of Ho & Salimans, arXiv 2207.12598, alg. 1). Like its siblings it
+    raises TypeError or ValueError for x0, y or p_drop that do not fit, and for a prediction of another shape than x0.
+    """
     check_batch(model, x0, y)
+    check_drop(p_drop)
     x, t, eps = noised(schedule, x0, generator)
     eps_hat = model(x, t, drop_labels(y, p_drop, generator))
     check_same_shape("the model's prediction", eps_hat, x)
@@ -75,6 +84,7 @@ def dsm_loss(
     if weight not in ("variance", "none"):
         raise ValueError(f'weight must be "variance" or "none", got {weight!r}')
     check_batch(score, x0, y)
+    check_drop(p_drop)
     x, t, eps = noised(schedule, x0, generator)
     score_hat = score(x, t, drop_labels(y, p_drop, generator))
     check_same_shape("the model's prediction", score_hat, x)
@@ -84,7 +94,9 @@ def dsm_loss(
     return error.mean()
 
 
-def twin_loss(pair: Pair, schedule: Schedule, x0: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def twin_loss(
+    pair: Pair, schedule: Schedule, x0: Tensor, y: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
     """mean (eps_un - eps)^2 + mean (eps_cond - eps)^2: both heads learn from every sample, so no label is dropped."""
     check_batch(pair, x0, y)
     x, t, eps = noised(schedule, x0, generator)
@@ -92,6 +104,11 @@ def twin_loss(pair: Pair, schedule: Schedule, x0: Tensor, y: Tensor, generator: 
     check_same_shape("the pair's unconditional prediction", eps_un, x)
     check_same_shape("the pair's conditional prediction", eps_cond, x)
     return (eps_un - eps).square().mean() + (eps_cond - eps).square().mean()
+
+
+def check_drop(p_drop) -> None:
+    if not is_number(p_drop) or not 0 <= p_drop <= 1:
+        raise ValueError(f"p_drop must be a probability in [0, 1], got {p_drop!r}")
 
 
 def check_batch(model, x0: Tensor, y: Tensor) -> None:

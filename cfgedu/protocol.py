@@ -23,12 +23,12 @@ Pair = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def classes(model) -> int | None:
-    """The number of classes K of a Denoiser or Pair (of its network, for a bound method such as twin.pair), None if not known."""
+    """The number of classes K of a Denoiser or Pair, None where it is not known; a bound method has its network's."""
     return getattr(getattr(model, "__self__", model), "K", None)
 
 
 def same_classes(source, function):
-    """Give `function` the number of classes K of the Denoiser or Pair it wraps, so that labels can be checked at the edge."""
+    """Give `function` the K of the Denoiser or Pair that it wraps, so that labels can be checked at the edge."""
     function.K = classes(source)
     return function
 
@@ -49,6 +49,12 @@ def is_integer(value) -> bool:
     if isinstance(value, Tensor):
         return is_number(value) and not value.is_floating_point()
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def where_labelled(y: Tensor, eps_cond: Tensor, eps_un: Tensor) -> Tensor:
+    """eps_cond, but eps_un in the rows where y is NULL."""
+    labelled = (y != NULL).reshape(-1, *[1] * (eps_un.ndim - 1))  # (B,) -> (B,1,..,1)
+    return torch.where(labelled, eps_cond, eps_un)
 
 
 def check_data(name: str, x) -> None:
@@ -80,7 +86,7 @@ def check_labels(name: str, y, batch: int, K: int | None = None) -> None:
     low, high = int(y.min()), int(y.max())
     if low < NULL or (K is not None and high >= K):
         upper = "K - 1" if K is None else K - 1
-        raise ValueError(f"{name} must hold labels 0..{upper}, or NULL = {NULL} for no label; got values from {low} to {high}")
+        raise ValueError(f"{name} must hold labels 0..{upper}, or NULL = {NULL} for no label, got {low} to {high}")
 
 
 def check_times(name: str, t, batch: int, T: int) -> None:
@@ -93,15 +99,16 @@ def check_times(name: str, t, batch: int, T: int) -> None:
 
 
 def both(prediction) -> tuple[Tensor, Tensor]:
-    """The two predictions of a Pair, (eps_un, eps_cond); one tensor means that a Denoiser was passed in its place."""
+    """The two predictions of a Pair, (eps_un, eps_cond); a single one means that a Denoiser came in its place."""
     if not isinstance(prediction, tuple | list) or len(prediction) != 2:
-        raise TypeError(f"pair must return (eps_un, eps_cond), got {shape(prediction)}; a Denoiser becomes a Pair by null_pair(model)")
+        got = shape(prediction)
+        raise TypeError(f"pair must return (eps_un, eps_cond), got {got}; null_pair(model) makes a Pair of a Denoiser")
     return prediction
 
 
 def check_same_shape(name: str, value: Tensor, expected: Tensor) -> None:
     """A prediction must have the shape of the data, or broadcasting would hide the mistake."""
     if isinstance(value, tuple):
-        raise TypeError(f"{name} must be one tensor, got a tuple; a Pair becomes a Denoiser by guided(pair, r)")
+        raise TypeError(f"{name} must be one tensor, got a tuple; guided(pair, r) makes a Denoiser of a Pair")
     if not isinstance(value, Tensor) or value.shape != expected.shape:
         raise ValueError(f"{name} must have the shape of x, {shape(expected)}; got {shape(value)}")

@@ -1,7 +1,7 @@
 """Four ways to take one step from time t to time s < t, and the one loop that they share.
 
 A step is a pure function (x, eps, a_t, a_s, z) -> x_s of the current x (B,*D), the predicted noise eps, the signal
-levels a_t and a_s > a_t as Python floats, and fresh noise z ~ N(0, I). It knows nothing of networks, labels or guidance.
+levels a_t and a_s > a_t as Python floats, and fresh noise z ~ N(0, I). It knows no network, no label and no guidance.
 In all of them beta = 1 - a_t / a_s is the variance of the noise that the forward process adds between s and t.
 """
 
@@ -21,7 +21,8 @@ Step = Callable[[Tensor, Tensor, float, float, Tensor], Tensor]
 def ddpm_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tensor) -> Tensor:
     """x_s = (x - beta / sqrt(1 - a_t) eps) / sqrt(alpha) + sqrt(beta_tilde) z,   alpha = a_t / a_s = 1 - beta
 
-    with beta_tilde = beta (1 - a_s) / (1 - a_t), the variance of x_s given x_t and x_0 (DDPM, arXiv 2006.11239, eq. 7 and 11).
+    with beta_tilde = beta (1 - a_s) / (1 - a_t), the variance of x_s given x_t and x_0
+    (DDPM, arXiv 2006.11239, eq. 7 and 11).
     """
     alpha = a_t / a_s
     beta = 1 - alpha
@@ -57,8 +58,8 @@ def euler_maruyama_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tenso
 def ode_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tensor) -> Tensor:
     """x_s = x + beta / 2 (x + score),   score = -eps / sqrt(1 - a_t);   z is not used
 
-    One Euler step of the probability-flow ODE in time (Song et al., arXiv 2011.13456, eq. 13). DDIM with eta = 0 solves the
-    same ODE and is exact where eps is constant along the path, so it needs fewer steps.
+    One Euler step of the probability-flow ODE in time (Song et al., arXiv 2011.13456, eq. 13). DDIM with eta = 0 solves
+    the same ODE and is exact where eps is constant along the path, so it needs fewer steps.
     """
     beta = 1 - a_t / a_s
     score = -eps / sqrt(1 - a_t)

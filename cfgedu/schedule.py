@@ -19,9 +19,9 @@ from cfgedu.protocol import check_integers, is_integer
 class Schedule:
     """alpha_bar (T+1,) float64: alpha_bar[0] = 1 is clean data, then strictly decreasing and above 0.
 
-    `t` is (B,) long in 0..T, or one int for the whole batch; x, x0, eps, score, v are (B,*D). At t = 0 there is no noise:
-    eps and score divide by zero there. The table follows x's device and dtype; sqrt(a) and sqrt(1 - a) are formed in
-    float64 before the cast. Raises TypeError or ValueError for a table or a t that does not fit.
+    `t` is (B,) long in 0..T, or one int for the whole batch; x, x0, eps, score, v are (B,*D). At t = 0 there is no
+    noise: eps and score divide by zero there. The table follows x's device and dtype; sqrt(a) and sqrt(1 - a) are
+    formed in float64 before the cast. Raises TypeError or ValueError for a table or a t that does not fit.
     """
 
     alpha_bar: Tensor
@@ -29,7 +29,8 @@ class Schedule:
     def __post_init__(self):
         a = self.alpha_bar
         if not isinstance(a, Tensor) or not a.is_floating_point():
-            raise TypeError(f"alpha_bar must be a floating-point tensor, got {a.dtype if isinstance(a, Tensor) else type(a).__name__}")
+            got = a.dtype if isinstance(a, Tensor) else type(a).__name__
+            raise TypeError(f"alpha_bar must be a floating-point tensor, got {got}")
         if a.ndim != 1 or len(a) < 2:
             raise ValueError(f"alpha_bar must have shape (T+1,) with T of 1 or more, got {tuple(a.shape)}")
         a = a.detach().to("cpu", torch.float64, copy=True)
@@ -40,7 +41,8 @@ class Schedule:
         rises = torch.nonzero(a.diff() >= 0).flatten()
         if len(rises):
             t = int(rises[0])
-            raise ValueError(f"alpha_bar must strictly decrease, got alpha_bar[{t}] = {a[t]:.6g}, alpha_bar[{t + 1}] = {a[t + 1]:.6g}")
+            got = f"alpha_bar[{t}] = {a[t]:.6g}, alpha_bar[{t + 1}] = {a[t + 1]:.6g}"
+            raise ValueError(f"alpha_bar must strictly decrease, got {got}")
         object.__setattr__(self, "alpha_bar", a)
 
     @property
@@ -53,7 +55,8 @@ class Schedule:
         try:
             level = table.to(x).index_select(0, t.flatten())  # where table[t] would take t = -1 for T
         except IndexError:
-            raise ValueError(f"t must lie in 0..T = {self.T}, got values from {int(t.min())} to {int(t.max())}") from None
+            got = f"values from {int(t.min())} to {int(t.max())}"
+            raise ValueError(f"t must lie in 0..T = {self.T}, got {got}") from None
         return level.reshape(-1, *[1] * (x.ndim - 1))  # (B,1,..,1), ready to broadcast over *D
 
     def signal(self, t, x: Tensor) -> Tensor:

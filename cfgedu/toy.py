@@ -1,7 +1,7 @@
-"""The exact world: labelled Gaussian mixtures, whose score, posterior and best denoiser are known at every noise level.
+"""The exact world: labelled Gaussian mixtures, with score, posterior and best denoiser known at every noise level.
 
-Noising keeps a mixture a mixture: component j of x_t is N(sqrt(a_t) mean_j, a_t std_j^2 + 1 - a_t). So everything that a
-network has to learn can be written down, and every learned field, sampler and exercise is judged against the truth.
+Noising keeps a mixture a mixture: component j of x_t is N(sqrt(a_t) mean_j, a_t std_j^2 + 1 - a_t). So everything that
+a network has to learn can be written down, and every learned field, sampler and exercise is judged against the truth.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class Mixture:
     """p(x) = sum_j weight_j N(x; mean_j, std_j^2 I); component j belongs to class label_j.
 
     mean (J,D), std (J,) > 0, weight (J,) summing to 1 within 1e-6, label (J,) integers in which each of 0..K-1 occurs.
-    Methods compute in the dtype and on the device of their x. Raises TypeError or ValueError for parameters that do not fit.
+    Methods compute in the dtype and on the device of their x.
+    Raises TypeError or ValueError for parameters that do not fit.
     """
 
     mean: Tensor
@@ -35,20 +36,26 @@ class Mixture:
             if not isinstance(getattr(self, name), Tensor):
                 raise TypeError(f"{name} must be a tensor, got {type(getattr(self, name)).__name__}")
         if self.mean.ndim != 2 or not self.mean.numel() or not self.mean.is_floating_point():
-            raise ValueError(f"mean must be floating-point of shape (J, D), got {self.mean.dtype} of shape {shape(self.mean)}")
+            got = f"{self.mean.dtype} of shape {shape(self.mean)}"
+            raise ValueError(f"mean must be floating-point of shape (J, D), got {got}")
         J = len(self.mean)
         for name in ("std", "weight", "label"):
-            value = getattr(self, name)
-            if value.shape != (J,):
-                raise ValueError(f"{name} must have one entry per component, shape ({J},), got {shape(value)}")
-        if not torch.isfinite(self.mean).all() or not torch.isfinite(self.std).all() or not (self.std > 0).all():
-            raise ValueError(f"mean and std must be finite and std above 0, got std {self.std.tolist()}")
-        if not (self.weight >= 0).all() or abs(float(self.weight.double().sum()) - 1) > 1e-6:
-            raise ValueError(f"weight must be non-negative and sum to 1 within 1e-6, got a sum of {float(self.weight.double().sum()):.8g}")
+            if getattr(self, name).shape != (J,):
+                got = shape(getattr(self, name))
+                raise ValueError(f"{name} must have one entry per component, shape ({J},), got {got}")
+        if not torch.isfinite(self.mean).all():
+            raise ValueError(f"mean must be finite, got values from {self.mean.min():.3g} to {self.mean.max():.3g}")
+        if not (torch.isfinite(self.std) & (self.std > 0)).all():
+            got = f"values from {self.std.min():.3g} to {self.std.max():.3g}"
+            raise ValueError(f"std must be finite and above 0, got {got}")
+        total = self.weight.double().sum()
+        if not (self.weight >= 0).all() or abs(total - 1) > 1e-6:
+            got = f"a smallest weight of {self.weight.min():.3g} and a sum of {total:.8g}"
+            raise ValueError(f"weight must be non-negative and sum to 1 within 1e-6, got {got}")
         if self.label.is_floating_point() or sorted(set(self.label.tolist())) != list(range(int(self.label.max()) + 1)):
             raise ValueError(f"label must hold integers in which each of 0..K-1 occurs, got {self.label.tolist()}")
         if not (self.prior > 0).all():
-            raise ValueError(f"weight must give every class a probability above 0, got class sums {self.prior.tolist()}")
+            raise ValueError(f"weight must give every class a probability above 0, got {self.prior.tolist()}")
 
     @property
     def K(self) -> int:
@@ -57,8 +64,8 @@ class Mixture:
     @cached_property
     def prior(self) -> Tensor:
         """p(y) (K,) float64"""
-        weight = self.weight.double()
-        return torch.zeros(self.K, dtype=weight.dtype, device=weight.device).index_add(0, self.label.long(), weight / weight.sum())
+        weight = self.weight.double() / self.weight.double().sum()
+        return torch.stack([weight[self.label == k].sum() for k in range(self.K)])
 
     @cached_property
     def _log_weight(self) -> Tensor:
@@ -82,11 +89,11 @@ class Mixture:
         if len(a) not in (1, len(x)):
             raise ValueError(f"a must be one number or one per row of x, shape ({len(x)},), got {len(a)} numbers")
         if not ((a > 0) & (a <= 1)).all():
-            raise ValueError(f"a must be a signal level in (0, 1], got values from {float(a.min()):.3g} to {float(a.max()):.3g}")
+            raise ValueError(f"a must be a signal level in (0, 1], got values from {a.min():.3g} to {a.max():.3g}")
         return a.to(x), (1 - a).to(x)
 
     def _log_densities(self, x: Tensor, a: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """log N(x; sqrt(a) mean_j, v_j I) without its constant -D/2 log 2 pi, and the precisions 1 / v_j: (B,J) each."""
+        """log N(x; sqrt(a) mean_j, v_j I) without its constant -D/2 log 2 pi, and the precision 1 / v_j: (B,J) each."""
         if x.ndim != 2 or x.shape[1] != self.mean.shape[1]:
             raise ValueError(f"x must have shape (B, {self.mean.shape[1]}), got {shape(x)}")
         mean = self.mean.to(x)
@@ -97,15 +104,19 @@ class Mixture:
         return torch.addcmul(precision.log() * (x.shape[1] / 2), rows @ columns.T, precision), precision
 
     def log_prob(self, x: Tensor, y: Tensor, a: float | Tensor = 1.0) -> Tensor:
-        """log p_t(x given y) (B,), normalised; log p_t(x) where y is NULL. a = a_t, one float or (B,); 1 is clean data."""
+        """log p_t(x given y) (B,), normalised; log p_t(x) where y is NULL. a = a_t, one float or (B,); 1 is clean data.
+
+        Raises TypeError or ValueError for x, y or a that do not fit.
+        """
         check_labels("y", y, len(x), self.K)
         log_density, _ = self._log_densities(x, *self._level(x, a))
         return (log_density + self._log_weight.to(x)[y + 1]).logsumexp(1) - x.shape[1] / 2 * log(2 * pi)
 
     def posterior(self, x: Tensor, a: float | Tensor = 1.0) -> Tensor:
-        """p(y given x_t) (B,K), by Bayes' rule over the classes."""
+        """p(y given x_t) (B,K), by Bayes' rule over the classes; a as in log_prob."""
         log_density, _ = self._log_densities(x, *self._level(x, a))
-        return (log_density + self._log_weight.to(x)[0]).softmax(1) @ torch.nn.functional.one_hot(self.label.long(), self.K).to(x)
+        component = (log_density + self._log_weight.to(x)[0]).softmax(1)  # p(j given x_t) (B,J)
+        return component @ torch.nn.functional.one_hot(self.label.long(), self.K).to(x)
 
     def denoiser(self, schedule: Schedule) -> Denoiser:
         """The exact Denoiser E[eps given x_t, y] = -sqrt(1 - a_t) grad log p_t(x given y)
@@ -120,14 +131,15 @@ class Mixture:
             return sigma * (x * pull.sum(1, keepdim=True) - a.sqrt() * (pull @ self.mean.to(x)))
 
         def eps(x, t, y):  # in blocks of rows whose (B,J) tables stay in the processor's cache
-            return torch.cat([rows(*block) for block in zip(x.split(BLOCK), t.split(BLOCK), y.split(BLOCK), strict=True)])
+            blocks = zip(x.split(BLOCK), t.split(BLOCK), y.split(BLOCK), strict=True)
+            return torch.cat([rows(*block) for block in blocks])
 
         eps.K = self.K
         return eps
 
 
 def _mixture(mean, std, weight, label) -> Mixture:
-    return Mixture(torch.tensor(mean), torch.tensor(std), torch.tensor(weight, dtype=torch.float64).float(), torch.tensor(label))
+    return Mixture(torch.tensor(mean), torch.tensor(std), torch.tensor(weight), torch.tensor(label))
 
 
 def _polar(radius: float, turns: float) -> list[float]:
@@ -135,7 +147,7 @@ def _polar(radius: float, turns: float) -> list[float]:
 
 
 def two_gaussians() -> Mixture:
-    """2 classes of one Gaussian each, equal but for their means: p(y given x_t) is a logistic curve, g points one way."""
+    """2 classes of one Gaussian each, equal but for their means: p(y given x_t) is logistic, g points one way."""
     return _mixture([[-1.0, 0.0], [1.0, 0.0]], [0.7, 0.7], [0.5, 0.5], [0, 1])
 
 
@@ -159,7 +171,7 @@ def spirals(K: int = 3, J: int = 32) -> Mixture:
 
 
 def branches(K: int = 2, depth: int = 4, points: int = 4) -> Mixture:
-    """K trees from one root, one class each: thin branches that fork `depth` times, `points` narrow components a piece."""
+    """K trees from one root, one class each: thin branches on `depth` levels, `points` narrow components a piece."""
     mean, std, weight, label = [], [], [], []
 
     def grow(k, level, x, y, turns):

@@ -1,0 +1,81 @@
+"""Stubs and small worlds that the tests of the core share."""
+
+import torch
+from torch import nn
+
+from cfgedu.protocol import NULL
+from cfgedu.toy import Mixture
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random_mixture(seed: int, K: int, J: int, D: int = 2) -> Mixture:
+    """J >= K components; the first K see to it that every class occurs."""
+    g = seeded(seed)
+    weight = torch.rand(J, generator=g, dtype=torch.float64) + 0.05
+    return Mixture(
+        mean=1.5 * torch.randn(J, D, generator=g, dtype=torch.float64),
+        std=0.1 + torch.rand(J, generator=g, dtype=torch.float64),
+        weight=weight / weight.sum(),
+        label=torch.cat([torch.arange(K), torch.randint(K, (J - K,), generator=g)]),
+    )
+
+
+def random_batch(seed: int, K: int, T: int, B: int = 16, D=(2,), dtype=torch.float64):
+    """x (B,*D), t (B,) in 1..T, y (B,) in {NULL, 0..K-1}: the first row without a label, the second with one."""
+    g = seeded(seed)
+    x = 1.5 * torch.randn(B, *D, generator=g, dtype=dtype)
+    t = torch.randint(1, T + 1, (B,), generator=g)
+    y = torch.randint(NULL, K, (B,), generator=g)
+    y[0] = NULL
+    y[1:2] = 0
+    return x, t, y
+
+
+class Net(nn.Module):
+    """A random smooth network on data of any shape: what a Denoiser sees of the real ones."""
+
+    def __init__(self, K: int = 3, D=(2,), width: int = 32, seed: int = 0, dtype=torch.float64):
+        super().__init__()
+        self.K, size = K, int(torch.tensor(D).prod())
+        shapes = {"inp": (size, width), "hidden": (width, width), "out": (width, size), "label": (K + 1, width)}
+        g = seeded(seed)
+        for name, shape in shapes.items():
+            weight = torch.randn(shape, generator=g, dtype=torch.float64) / shape[0] ** 0.5
+            self.register_parameter(name, nn.Parameter(weight.to(dtype)))
+
+    def forward(self, x, t, y):
+        h = torch.tanh(x.flatten(1) @ self.inp + self.label[y + 1] + t[:, None].to(x) / 1000)
+        return (torch.tanh(h @ self.hidden) @ self.out).reshape(x.shape)
+
+
+class Recorder:
+    """A Denoiser that notes what it was asked; its answer tells the label: eps = x (y + 2)."""
+
+    def __init__(self, K: int = 3):
+        self.K, self.calls = K, []
+
+    def __call__(self, x, t, y):
+        self.calls.append((x.clone(), t.clone(), y.clone()))
+        return x * (y + 2).to(x).reshape(-1, *[1] * (x.ndim - 1))
+
+    def pair(self, x, t, y):
+        """A bound method as Pair, as TwinMLP.pair is."""
+        return self(x, t, torch.full_like(y, NULL)), self(x, t, y)
+
+
+def gaussian(schedule, v: float):
+    """The exact Denoiser of N(0, v I): eps = sqrt(1 - a_t) x / (a_t v + 1 - a_t); it knows no labels."""
+
+    def eps(x, t, y):
+        a = schedule.at(t, x)
+        return schedule.noise_level(t, x) * x / (a * v + 1 - a)
+
+    return eps
+
+
+def oracle(schedule, x0):
+    """The Denoiser that knows the answer: eps = (x - sqrt(a_t) x_0) / sqrt(1 - a_t), recomputed at each x."""
+    return lambda x, t, y: schedule.eps(x, t, x0)

@@ -1,0 +1,290 @@
+"""Guidance as algebra: what each Pair asks for, and what `guided` makes of the two answers."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from helpers import Net, Recorder, random_batch, random_mixture, seeded
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfgedu.guidance import clip_x0, from_score, from_v, from_x0, guided, null_pair, two_models, unconditional
+from cfgedu.protocol import NULL
+from cfgedu.schedule import cosine, linear
+
+SCHEDULE = linear()
+seeds = st.integers(0, 2**32 - 1)
+scales = st.floats(-5, 15)
+POINTS, IMAGES = (2,), (1, 4, 4)
+both_shapes = pytest.mark.parametrize("D", [POINTS, IMAGES], ids=["points", "images"])
+
+
+def forms(r: float, B: int = 16) -> dict:
+    """Every way of writing one scale r for a batch of B."""
+    return {
+        "float": r,
+        "fraction": Fraction(r),
+        "numpy float64": np.float64(r),
+        "numpy float32": np.float32(r),
+        "0-dim tensor": torch.tensor(r),
+        "tensor of one": torch.tensor([r]),
+        "per-sample tensor": torch.full((B,), r),
+        "per-sample float64": torch.full((B,), r, dtype=torch.float64),
+        "function to float": lambda t: r,
+        "function to tensor": lambda t: torch.full(t.shape, r),
+    } | ({"int": int(r), "int tensor": torch.tensor(int(r)), "numpy int": np.int64(r)} if r == int(r) else {})
+
+
+# ---- the pairs ----
+
+
+@both_shapes
+def test_null_pair_asks_once_with_a_doubled_batch_unconditional_first(D):
+    x, t, y = random_batch(0, 3, 1000, B=5, D=D)
+    model = Recorder()
+    eps_un, eps_cond = null_pair(model)(x, t, y)
+    [(asked_x, asked_t, asked_y)] = model.calls
+    assert torch.equal(asked_x, torch.cat([x, x]))
+    assert torch.equal(asked_t, torch.cat([t, t]))
+    assert asked_y.tolist() == [NULL] * 5 + y.tolist()
+    assert torch.equal(eps_un, x)
+    assert torch.equal(eps_cond, x * (y + 2).to(x).reshape(-1, *[1] * len(D)))
+
+
+def test_two_models_both_get_y_as_given():
+    x, t, y = random_batch(0, 3, 1000)
+    un, cond = Recorder(), Recorder()
+    two_models(un, cond)(x, t, y)
+    assert [call[2].tolist() for call in un.calls + cond.calls] == [y.tolist()] * 2
+
+
+def test_unconditional_never_shows_the_label():
+    x, t, y = random_batch(0, 3, 1000)
+    model = Recorder()
+    assert torch.equal(unconditional(model)(x, t, y), x)
+    assert model.calls[0][2].tolist() == [NULL] * len(x)
+
+
+def test_two_networks_with_an_unconditional_one_agree_with_one_network():
+    x, t, y = random_batch(0, 3, 1000)
+    net = Net()
+    for a, b in zip(two_models(unconditional(net), net)(x, t, y), null_pair(net)(x, t, y), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@both_shapes
+def test_null_pair_agrees_with_two_single_forwards(D):
+    x, t, y = random_batch(0, 3, 1000, B=33, D=D)
+    net = Net(D=D)
+    eps_un, eps_cond = null_pair(net)(x, t, y)
+    torch.testing.assert_close(eps_un, net(x, t, torch.full_like(y, NULL)), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(eps_cond, net(x, t, y), rtol=1e-12, atol=1e-12)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_two_predictions_are_bitwise_equal_where_y_is_null(dtype):
+    """Kernels treat rows by their place in the batch, so this does not come by itself (3 float32 rows, two threads)."""
+    net = Net(width=64, dtype=dtype)
+    for B in (2, 3, 4, 5, 6, 7, 8, 33, 127, 1000):
+        x, t, y = random_batch(B, 3, 1000, B=B, dtype=dtype)
+        eps_un, eps_cond = null_pair(net)(x, t, y)
+        assert torch.equal(eps_un[y == NULL], eps_cond[y == NULL])
+        assert not torch.equal(eps_un[y != NULL], eps_cond[y != NULL])
+
+
+def test_int32_labels_work_and_nothing_is_mutated():
+    x, t, y = random_batch(0, 3, 1000)
+    before = x.clone(), t.clone(), y.clone()
+    net = Net()
+    out = guided(null_pair(net), 3.0)(x, t, y)
+    assert torch.equal(out, guided(null_pair(net), 3.0)(x, t, y.int()))
+    assert all(torch.equal(a, b) for a, b in zip((x, t, y), before, strict=True))
+
+
+def test_an_empty_batch_gives_an_empty_answer():
+    x, t, y = torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
+    net = Net(dtype=torch.float32)
+    for r in (3.0, torch.zeros(0), lambda t: t * 0.1):
+        assert guided(null_pair(net), r)(x, t, y).shape == (0, 2)
+
+
+# ---- guided ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@both_shapes
+@pytest.mark.parametrize(("r", "which"), [(0.0, 0), (1.0, 1)])
+def test_r_0_and_r_1_are_bitwise_the_outputs_of_the_pair(D, r, which, dtype):
+    x, t, y = random_batch(0, 3, 1000, D=D, dtype=dtype)
+    answer = null_pair(Net(D=D, dtype=dtype))(x, t, y)
+    for name, form in forms(r).items():
+        out = guided(lambda x, t, y: answer, form)(x, t, y)
+        assert torch.equal(out, answer[which]), name
+        assert out.dtype == dtype, name
+
+
+def test_every_form_of_r_means_the_same():
+    x, t, y = random_batch(0, 3, 1000, D=IMAGES)
+    pair = null_pair(Net(D=IMAGES))
+    for r in (3.0, 0.5, -1.5):
+        expected = guided(pair, r)(x, t, y)
+        for name, form in forms(r).items():
+            torch.testing.assert_close(guided(pair, form)(x, t, y), expected, rtol=1e-14, atol=1e-14, msg=name)
+
+
+@given(seed=seeds, r=scales)
+def test_guided_is_un_plus_r_times_the_difference(seed, r):
+    x, t, y = random_batch(seed, 3, 1000)
+    pair = null_pair(Net(seed=seed % 97))
+    eps_un, eps_cond = pair(x, t, y)
+    torch.testing.assert_close(guided(pair, r)(x, t, y), eps_un + r * (eps_cond - eps_un), rtol=1e-12, atol=1e-12)
+
+
+@given(seed=seeds, r=scales, q=scales, w=st.floats(0, 1))
+def test_guided_is_affine_in_r(seed, r, q, w):
+    x, t, y = random_batch(seed, 3, 1000)
+    pair = null_pair(Net(seed=seed % 97))
+    mixed = w * guided(pair, r)(x, t, y) + (1 - w) * guided(pair, q)(x, t, y)
+    torch.testing.assert_close(guided(pair, w * r + (1 - w) * q)(x, t, y), mixed, rtol=1e-12, atol=1e-12)
+
+
+@given(seed=seeds, r=scales)
+def test_swapping_the_pair_turns_r_into_1_minus_r(seed, r):
+    x, t, y = random_batch(seed, 3, 1000)
+    pair = null_pair(Net(seed=seed % 97))
+    swapped = guided(lambda *args: pair(*args)[::-1], r)
+    torch.testing.assert_close(swapped(x, t, y), guided(pair, 1 - r)(x, t, y), rtol=1e-12, atol=1e-12)
+
+
+@given(seed=seeds, r=scales)
+def test_without_a_label_there_is_nothing_to_guide(seed, r):
+    x, t, _ = random_batch(seed, 3, 1000)
+    net, y = Net(seed=seed % 97), torch.full((len(x),), NULL)
+    torch.testing.assert_close(guided(null_pair(net), r)(x, t, y), net(x, t, y), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("at", [0.0, 1.0])
+def test_r_has_no_threshold(at):
+    """Continuous, with the same slope on both sides: r = 1 + 1e-6 does not switch guidance on."""
+    x, t, y = random_batch(0, 3, 1000)
+    pair = null_pair(Net())
+    eps_un, eps_cond = pair(x, t, y)
+    for delta in (-1e-3, -1e-6, 1e-6, 1e-3):
+        slope = (guided(pair, at + delta)(x, t, y) - guided(pair, at)(x, t, y)) / delta
+        torch.testing.assert_close(slope, eps_cond - eps_un, rtol=0, atol=1e-8)
+
+
+def test_one_scale_per_sample_and_a_function_of_t():
+    x, t, y = random_batch(0, 3, 1000, D=IMAGES)
+    pair = null_pair(Net(D=IMAGES))
+    r = torch.linspace(-1, 8, len(x), dtype=torch.float64)
+    rows = guided(pair, r)(x, t, y)
+    for i in range(len(x)):
+        torch.testing.assert_close(rows[i], guided(pair, r[i].item())(x, t, y)[i], rtol=1e-14, atol=1e-14)
+    interval = guided(pair, lambda t: torch.where(t > 500, 3.0, 1.0))(x, t, y)
+    torch.testing.assert_close(interval, guided(pair, torch.where(t > 500, 3.0, 1.0))(x, t, y), rtol=0, atol=0)
+
+
+def test_a_function_of_t_is_given_the_times_of_the_batch():
+    x, t, y = random_batch(0, 3, 1000)
+    seen = []
+    guided(null_pair(Net()), lambda t: seen.append(t) or 1.0)(x, t, y)
+    assert torch.equal(seen[0], t)
+
+
+def test_r_may_be_learned():
+    x, t, y = random_batch(0, 3, 1000)
+    pair, r = null_pair(Net()), torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    guided(pair, r)(x, t, y).sum().backward()
+    eps_un, eps_cond = pair(x, t, y)
+    torch.testing.assert_close(r.grad, (eps_cond - eps_un).sum().detach())
+
+
+# ---- parametrisations ----
+
+
+@given(seed=seeds, r=scales, end=st.sampled_from(["linear", "cosine"]))
+def test_guidance_commutes_with_the_parametrisation(seed, r, end):
+    """Score, x0 and v are affine in eps with the same coefficients for both modes, so each may be guided instead."""
+    schedule = {"linear": SCHEDULE, "cosine": cosine()}[end]
+    x, t, y = random_batch(seed, 3, schedule.T)
+    a, b = Net(seed=seed % 97), Net(seed=seed % 89 + 100)
+    for wrap in (from_score, from_x0, from_v):
+        guided_first = wrap(guided(two_models(a, b), r), schedule)
+        guided_after = guided(two_models(wrap(a, schedule), wrap(b, schedule)), r)
+        torch.testing.assert_close(guided_first(x, t, y), guided_after(x, t, y), rtol=1e-10, atol=1e-10)
+
+
+@given(seed=seeds, D=st.sampled_from([POINTS, IMAGES]))
+def test_each_parametrisation_gives_back_the_eps_it_was_made_from(seed, D):
+    x, t, y = random_batch(seed, 3, 1000, D=D)
+    net = Net(D=D)
+    for wrap, convert in ((from_score, SCHEDULE.score), (from_x0, SCHEDULE.x0), (from_v, SCHEDULE.v)):
+        model = wrap(lambda x, t, y, convert=convert: convert(x, t, net(x, t, y)), SCHEDULE)
+        torch.testing.assert_close(model(x, t, y), net(x, t, y), rtol=1e-10, atol=1e-10)
+
+
+def test_guidance_does_not_commute_with_clipping():
+    x, t, y = random_batch(0, 3, 1000)
+    net = Net()
+    clip_last = clip_x0(guided(null_pair(net), 3.0), SCHEDULE)
+    clip_first = guided(null_pair(clip_x0(net, SCHEDULE)), 3.0)
+    assert (clip_last(x, t, y) - clip_first(x, t, y)).abs().max() > 0.1
+
+
+@given(seed=seeds, D=st.sampled_from([POINTS, IMAGES]), lo=st.floats(-2, -0.1), width=st.floats(0.1, 4))
+def test_clip_x0_returns_the_eps_of_the_clipped_x0(seed, D, lo, width):
+    x, t, y = random_batch(seed, 3, 1000, D=D)
+    net, hi = Net(D=D), lo + width
+    eps = clip_x0(net, SCHEDULE, lo, hi)(x, t, y)
+    x0 = SCHEDULE.x0(x, t, net(x, t, y)).clamp(lo, hi)
+    torch.testing.assert_close(SCHEDULE.x0(x, t, eps), x0, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(SCHEDULE.noise(x0, t, eps), x, rtol=1e-10, atol=1e-10)
+
+
+def test_clip_x0_leaves_what_lies_inside():
+    x, t, y = random_batch(0, 3, 1000)
+    net = Net()
+    torch.testing.assert_close(clip_x0(net, SCHEDULE, -1e9, 1e9)(x, t, y), net(x, t, y), rtol=1e-10, atol=1e-10)
+
+
+# ---- what the wrappers keep ----
+
+
+def test_every_wrapper_knows_the_number_of_classes():
+    model, plain = Recorder(K=7), lambda x, t, y: x
+    pairs = [null_pair(model), two_models(plain, model), two_models(unconditional(model), model), model.pair]
+    wrapped = [guided(pair, 2.0) for pair in pairs] + [
+        f(model, SCHEDULE) for f in (from_score, from_x0, from_v, clip_x0)
+    ]
+    wrapped += [
+        unconditional(model),
+        clip_x0(guided(model.pair, 2.0), SCHEDULE),
+        random_mixture(0, 7, 9).denoiser(SCHEDULE),
+    ]
+    assert [f.K for f in wrapped] == [7] * len(wrapped)
+    assert guided(null_pair(plain), 2.0).K is None
+
+
+def test_wrappers_are_free_of_data_dependent_branches():
+    """vmap, which refuses such branches, runs through guidance, conversions, clipping and the exact denoiser."""
+    model = random_mixture(0, 3, 6).denoiser(SCHEDULE)
+    deep = clip_x0(
+        from_score(guided(null_pair(from_x0(from_v(model, SCHEDULE), SCHEDULE)), lambda t: t / 500), SCHEDULE), SCHEDULE
+    )
+    x = torch.randn(4, 6, 2, generator=seeded(0), dtype=torch.float64)
+    t = torch.randint(1, 1001, (4, 6), generator=seeded(1))
+    y = torch.randint(-1, 3, (4, 6), generator=seeded(2))
+    torch.testing.assert_close(
+        torch.func.vmap(deep)(x, t, y), torch.stack([deep(*rows) for rows in zip(x, t, y, strict=True)])
+    )
