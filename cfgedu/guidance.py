@@ -63,6 +63,16 @@ def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -
     return same_classes(pair, eps)
 
 
+def r_from_w(w: float) -> float:
+    """r = w + 1, from the w of Ho & Salimans, whose guided eps is (1 + w) eps_cond - w eps_un."""
+    return w + 1
+
+
+def w_from_r(r: float) -> float:
+    """w = r - 1: w counts from the conditional prediction, r from the unconditional one."""
+    return r - 1
+
+
 def check_scale(r) -> None:
     """r must be a real number, or a real tensor () or (B,)."""
     if is_number(r):

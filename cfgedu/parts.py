@@ -1,6 +1,5 @@
 """What the networks share: the time embedding, first weights, and the check of their sizes."""
 
-import math
 from contextlib import contextmanager
 
 import torch
@@ -15,15 +14,14 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, T: int, width: int, out: int):
         super().__init__()
-        self.T, self.width = T, width
+        frequency = 1000 * torch.logspace(0, -4, width // 2 + 1, dtype=torch.float64)[:-1]
+        angle = torch.arange(T + 1, dtype=torch.float64)[:, None] / T * frequency  # (T+1, width / 2)
+        waves = torch.cat([angle.sin(), angle.cos()], dim=1)  # t is one of T integers, so its waves are a table
+        self.register_buffer("waves", waves.to(torch.get_default_dtype()), persistent=False)
         self.layers = nn.Sequential(nn.Linear(width, out), nn.SiLU(), nn.Linear(out, out))
 
     def forward(self, t: Tensor) -> Tensor:
-        dtype = self.layers[0].weight.dtype
-        half = self.width // 2
-        frequency = 1000 * torch.exp(torch.arange(half, device=t.device, dtype=dtype) * (-math.log(1e4) / half))
-        angle = t.to(dtype)[:, None] / self.T * frequency  # (B, width / 2)
-        return self.layers(torch.cat([angle.sin(), angle.cos()], dim=1))  # (B, out)
+        return self.layers(self.waves[t])  # (B,) -> (B, width) -> (B, out)
 
 
 def zeroed(layer: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
 
 from cfgedu.protocol import NULL
@@ -121,8 +121,8 @@ def class_legend(ax: Axes, K: int, **kwargs) -> Axes:
     return ax
 
 
-def images(ax: Axes, x: Tensor, columns: int, column_labels: Sequence[str] = (), row_labels: Sequence[str] = (), gap: int = 1) -> Axes:
-    """Grey images x (N,1,H,W) in [-1, 1], tiled row by row, `columns` to a row."""
+def tiles(x: Tensor, columns: int, gap: int = 1) -> Tensor:
+    """Images x (N,1,H,W) in [-1, 1], clipped to it, on one white sheet (height, width), `columns` to a row."""
     x = x.detach().cpu().clamp(-1, 1)
     N, _, H, W = x.shape
     rows = -(-N // columns)
@@ -130,7 +130,15 @@ def images(ax: Axes, x: Tensor, columns: int, column_labels: Sequence[str] = (),
     for i in range(N):
         top, left = i // columns * (H + gap), i % columns * (W + gap)
         sheet[top : top + H, left : left + W] = x[i, 0]
-    ax.imshow(sheet, cmap=ListedColormap(mpl.colormaps["gray"](np.linspace(0, 1, 256))), vmin=-1, vmax=1, interpolation="nearest")
+    return sheet
+
+
+def images(
+    ax: Axes, x: Tensor, columns: int, column_labels: Sequence[str] = (), row_labels: Sequence[str] = (), gap: int = 1
+) -> Axes:
+    """Grey images x (N,1,H,W) in [-1, 1], tiled row by row, `columns` to a row."""
+    ax.imshow(tiles(x, columns, gap), cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+    H, W = x.shape[-2:]
     ax.set_xticks([j * (W + gap) + (W - 1) / 2 for j in range(len(column_labels))], column_labels)
     ax.set_yticks([i * (H + gap) + (H - 1) / 2 for i in range(len(row_labels))], row_labels)
     ax.xaxis.tick_top()

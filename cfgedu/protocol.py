@@ -89,15 +89,6 @@ def check_labels(name: str, y, batch: int, K: int | None = None) -> None:
         raise ValueError(f"{name} must hold labels 0..{upper}, or NULL = {NULL} for no label, got {low} to {high}")
 
 
-def check_times(name: str, t, batch: int, T: int) -> None:
-    """t must be integers (B,) in 1..T."""
-    check_integers(name, t)
-    if t.shape != (batch,):
-        raise ValueError(f"{name} must have one time per row, shape ({batch},), got {shape(t)}")
-    if batch and (int(t.min()) < 1 or int(t.max()) > T):
-        raise ValueError(f"{name} must lie in 1..T = {T} (t = 0 is clean data), got {int(t.min())} to {int(t.max())}")
-
-
 def both(prediction) -> tuple[Tensor, Tensor]:
     """The two predictions of a Pair, (eps_un, eps_cond); a single one means that a Denoiser came in its place."""
     if not isinstance(prediction, tuple | list) or len(prediction) != 2:

@@ -42,7 +42,8 @@ def ddim_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tensor, eta: fl
     beta = 1 - a_t / a_s
     sigma_squared = eta**2 * beta / (1 - a_t) * (1 - a_s)  # in this order it never rounds above 1 - a_s
     x0 = (x - sqrt(1 - a_t) * eps) / sqrt(a_t)
-    return sqrt(a_s) * x0 + sqrt(1 - a_s - sigma_squared) * eps + sqrt(sigma_squared) * z
+    mean = sqrt(a_s) * x0 + sqrt(1 - a_s - sigma_squared) * eps
+    return mean + sqrt(sigma_squared) * z if sigma_squared else mean
 
 
 def euler_maruyama_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tensor) -> Tensor:

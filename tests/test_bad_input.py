@@ -171,7 +171,7 @@ def test_twin_loss_names_the_prediction_that_does_not_fit():
 # ---- labels out of range, through every wrapper ----
 
 MODEL = Recorder(K=3)
-PLAIN = lambda x, t, y: x  # noqa: E731 (a plain function, which knows no number of classes)
+PLAIN = lambda x, t, y: x
 WRAPPED = {
     "null_pair": guided(null_pair(MODEL), 2.0),
     "two_models": guided(two_models(PLAIN, MODEL), 2.0),

@@ -66,13 +66,22 @@ def test_sliced_wasserstein_of_shifted_and_scaled_sets():
     assert sliced_wasserstein(a, a) == 0
     # A shift by d moves every projection by d cos(angle); the root mean square of a cosine in 2D is 1 / sqrt 2.
     shift = torch.tensor([3.0, 0.0], dtype=torch.float64)
-    assert sliced_wasserstein(a, a + shift, projections=2000) == pytest.approx(3 / math.sqrt(2), rel=0.03)
+    assert sliced_wasserstein(a, a + shift, projections=600) == pytest.approx(3 / math.sqrt(2), rel=0.05)
     centred = a - a.mean(0)
     assert sliced_wasserstein(centred, 2 * centred) == pytest.approx(1.0, rel=0.05)
     assert sliced_wasserstein(a, a + shift) == sliced_wasserstein(a, a + shift)
     assert sliced_wasserstein(a, gaussians(3000, D=2, seed=1)) < 0.1  # the floor of two draws
     with pytest.raises(ValueError, match=r"samples of one shape, got \(5000, 2\) and \(3000, 4\)"):
         sliced_wasserstein(a, gaussians(3000))
+
+
+@pytest.mark.parametrize("sizes", [(300, 300), (300, 200), (301, 7), (1, 50)])
+def test_sliced_wasserstein_agrees_with_pot(sizes):
+    ot = pytest.importorskip("ot")
+    a, b = gaussians(sizes[0], D=3), gaussians(sizes[1], mean=0.5, D=3, seed=1)
+    theta = metrics.directions(3, 20, seed=0).numpy()
+    expected = ot.sliced_wasserstein_distance(a.numpy(), b.numpy(), projections=theta)
+    assert sliced_wasserstein(a, b, projections=20) == pytest.approx(expected, rel=1e-9)
 
 
 def test_class_accuracy_under_the_exact_posterior():
@@ -147,7 +156,7 @@ def test_frechet_distance_needs_more_samples_than_features():
 
 
 def test_the_judge_knows_digits_it_has_not_seen():
-    judge = train_judge(*load("digits"), seeded(), steps=200)
+    judge = train_judge(*load("digits"), seeded(), steps=120)
     x, y = load("digits", split="test")
     assert not judge.training
     assert judge_accuracy(judge, x, y) > 0.95

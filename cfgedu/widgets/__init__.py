@@ -1,1 +1,1 @@
-"""Demos one can play with: in each module a scene, which draws on a figure from plain state, and a thin ipywidgets shell."""
+"""Demos one can play with: each module has a scene, which draws plain state on a figure, and an ipywidgets shell."""

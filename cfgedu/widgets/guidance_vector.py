@@ -1,18 +1,28 @@
-"""The hero demo: the guidance vector g = s_cond - s_un over the contours of p(y given x_t), and the vector sum at one point.
+"""The hero demo: the guidance vector g = s_cond - s_un over p(y given x_t), and the vector sum at one point.
 
-Arrows are drawn in eps units, score times sqrt(1 - a_t), so that they stay on the page at every noise level.
+Scores span many orders of magnitude between t = T and t = 1, so each panel writes down its own scale: on the left the
+length of the longest arrow, on the right the length that the outer circle stands for.
 """
 
+from functools import partial
+from math import ceil, log2
+
 import torch
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
 
 from cfgedu.guidance import null_pair
-from cfgedu.plots import CLASSES, G, GUIDED, LIM, UN, class_map, grid, plane
+from cfgedu.plots import CLASSES, GUIDED, LIM, UN, G, class_map, color, grid, plane
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
 
-ARROWS, PIXELS, LENGTH = 15, 81, 0.22  # arrows and pixels a side; the drawn length of an arrow of eps length 1
-SIZE = (9.6, 4.9)
+ARROWS, PIXELS = 15, 61  # arrows and pixels a side
+LONGEST, POINTER = 0.55, 0.7  # drawn lengths, in units of x: the longest arrow of g, and the guided score's direction
+INK = "#333333"  # the contour lines
+LEVELS, DASHES = [0.1, 0.5, 0.9], ["dotted", "dashed", "solid"]
+SIZE = (9.6, 5.2)
+START = {"t": 150, "r": 2.0, "label": 0, "px": 1.2, "py": 1.5}
 
 
 def guidance_vector(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
@@ -20,82 +30,104 @@ def guidance_vector(figure, mixture: Mixture | None = None, schedule: Schedule |
     mixture, schedule = mixture or islands(), schedule or linear()
     pair = null_pair(mixture.denoiser(schedule))
     left, right = figure.subplots(1, 2)
-    plane(left).set(xlabel="$x_1$", ylabel="$x_2$")
-    points, pixels = grid(ARROWS), grid(PIXELS)
-    picture = moving(left.imshow([[0]], extent=(-LIM, LIM, -LIM, LIM), origin="lower", vmin=0, vmax=1.6, interpolation="bilinear"))
-    picture.set_zorder(0)
-    quiver = dict(angles="xy", scale_units="xy", animated=True)
-    field = left.quiver(*points.T, *points.T, color=G, scale=1 / LENGTH, width=0.004, zorder=3, **quiver)
-    dot = moving(left.plot([], [], "o", color="white", markeredgecolor="black", markersize=8, zorder=5)[0])
-    here = left.quiver([0], [0], [0], [0], color=GUIDED, scale=1 / LENGTH, width=0.009, zorder=4, **quiver)
-    titles = moving(left.set_title("$g$ over $p(y=0 | x_t)$"), right.set_title("the sum at the point"))
+    points, pixels = grid(ARROWS, LIM * (1 - 1 / ARROWS)).double(), grid(PIXELS)  # g at t = T is a small difference
+    window = (-LIM, LIM, -LIM, LIM)
+    title = {"loc": "right", "fontsize": 10}
 
-    plane(right)
-    right.axhline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
-    right.axvline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
-    ticks = moving(right.xaxis, right.yaxis)
-    sums = right.quiver([0] * 4, [0] * 4, [0] * 4, [0] * 4, scale=1, width=0.012, color=[UN, CLASSES[0], G, GUIDED], zorder=3, **quiver)
-    names = [r"$s_{un}$, no label", r"$s_{cond}$, label $y$", r"$r\,g = r\,(s_{cond} - s_{un})$", r"guided: $s_{un} + r\,g$"]
-    handles = [right.plot([], [], color=c, linewidth=4, label=name)[0] for c, name in zip([UN, CLASSES[0], G, GUIDED], names, strict=True)]
-    legend = moving(right.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2))
-    frames = [moving(spine) for axes in (left, right) for spine in axes.spines.values()]
+    plane(left).set_title("$g$ over $p(y\\,|\\,x_t)$", loc="left")
+    note_left = moving(left.set_title("", **title))
+    picture = left.imshow([[0]], extent=window, origin="lower", vmin=0, vmax=1.6, interpolation="bilinear", zorder=0)
+    picture.set(animated=True, interpolation_stage="data")
+    field = arrows(left, points, color=G, width=0.005, zorder=3)
+    center = moving(left.plot([], [], "x", color=GUIDED, markersize=7, markeredgewidth=1.8, zorder=4)[0])
+    pointer = arrows(left, torch.zeros(1, 2), color=GUIDED, width=0.011, zorder=5)
+    ring = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": GUIDED, "markeredgewidth": 1.5}
+    dot = moving(left.plot([], [], "", markersize=9, zorder=6, **ring)[0])
+    moving(*left.spines.values())
     contours = []
 
+    plane(right, lim=1.1).set(xticks=[], yticks=[], xlim=(-1.1, 1.1), ylim=(-1.1, 1.1))
+    right.set_title("the sum at the point", loc="left")
+    note_right = moving(right.set_title("", **title))
+    right.spines[:].set_visible(False)
+    for radius in (0.5, 1):
+        right.add_patch(Circle((0, 0), radius, fill=False, edgecolor="#CCCCCC", linewidth=0.8, zorder=0))
+    scores = arrows(right, torch.zeros(2, 2), width=0.016, headwidth=2.2, headlength=2.4, headaxislength=2.2, zorder=3)
+    sums = arrows(right, torch.zeros(2, 2), color=[G, GUIDED], width=0.008, zorder=4)
+    swatch = legends(figure, ring)
+
     def update(t: int, r: float, label: int, px: float, py: float) -> str:
-        a, x = float(schedule.alpha_bar[t]), torch.tensor([[px, py]])
+        a, x = float(schedule.alpha_bar[t]), torch.tensor([[px, py]], dtype=torch.float64)
         p = mixture.posterior(pixels, a)[:, label].reshape(PIXELS, PIXELS).numpy()
         picture.set(data=p, cmap=class_map(label))
         while contours:
             contours.pop().remove()
-        contours.append(left.contour(p, levels=[0.1, 0.5, 0.9], extent=(-LIM, LIM, -LIM, LIM), colors="#444444", linewidths=0.9))
-        moving(contours[0])
+        lines = {"colors": INK, "linewidths": 1.1, "linestyles": DASHES}
+        contours.append(moving(left.contour(p, levels=LEVELS, extent=window, **lines)))
 
         at = torch.cat([points, x])
         eps_un, eps_cond = pair(at, torch.full((len(at),), t), torch.full((len(at),), label))
-        un, cond = -eps_un, -eps_cond  # the scores times sqrt(1 - a_t)
-        g = cond - un
-        field.set_UVC(*g[:-1].T)
-        guided = un[-1] + r * g[-1]
-        here.set_offsets(x)
-        here.set_UVC(*guided[:, None])
+        s_un, s_cond = schedule.score(at, t, eps_un), schedule.score(at, t, eps_cond)
+        g = s_cond - s_un
+        longest = float(g[:-1].norm(dim=1).max())
+        field.set_UVC(*(LONGEST / longest * g[:-1]).T)
+        s_un, s_cond, g = s_un[-1], s_cond[-1], g[-1]  # at the point
+        guided = s_un + r * g
+        pointer.set_offsets(x)
+        pointer.set_UVC(*(POINTER * guided / guided.norm().clamp_min(1e-12))[:, None])
         dot.set_data([px], [py])
+        mine = mixture.label == label
+        center.set_data(*(a**0.5 * (mixture.weight[mine] @ mixture.mean[mine]) / mixture.weight[mine].sum())[:, None])
 
-        tails = torch.stack([torch.zeros(2), torch.zeros(2), un[-1], torch.zeros(2)])
-        heads = torch.stack([un[-1], cond[-1], r * g[-1], guided])
-        reach = max(0.5, 1.15 * float((tails + heads).abs().max()))
-        right.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[-reach / 2, 0, reach / 2], yticks=[-reach / 2, 0, reach / 2])
-        right.xaxis.set_major_formatter("{x:.2g}")
-        right.yaxis.set_major_formatter("{x:.2g}")
-        sums.set_offsets(tails)
-        sums.set_UVC(*heads.T)
-        sums.set_color([UN, CLASSES[label], G, GUIDED])
-        handles[1].set_color(CLASSES[label])
-        legend.get_lines()[1].set_color(CLASSES[label])
-        titles[0].set_text(f"$g$ over $p(y={label}\\,|\\,x_t)$,  t = {t}")
-        titles[1].set_text(f"the sum at the point,  r = {r:.2f}")
+        reach = 2.0 ** ceil(log2(max(float(v.norm()) for v in (s_un, s_cond, guided))))
+        scores.set_UVC(*(torch.stack([s_un, s_cond]) / reach).T)
+        scores.set_color([UN, color(label)])
+        sums.set_offsets(torch.stack([s_un, 0 * s_un]) / reach)
+        sums.set_UVC(*(torch.stack([r * g, guided]) / reach).T)
+        swatch.set_color(color(label))
+        note_left.set_text(f"t = {t},  y = {label},  longest arrow {longest:.2g}")
+        note_right.set_text(f"r = {r:.1f},  outer circle {reach:g}")
         prob = float(mixture.posterior(x, a)[0, label])
-        return f"t = {t} (signal level {a:.3f}); p(y = {label} | x_t) = {prob:.3f}; |g| = {float(g[-1].norm()):.3f} in eps units"
+        lengths = f"|s_un| = {s_un.norm():.3g}, |g| = {g.norm():.3g}, |guided| = {guided.norm():.3g}"
+        return f"t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, {lengths}"
 
-    del ticks, frames
     return update
 
 
-START = dict(t=300, r=2.0, label=0, px=0.6, py=0.4)
+def arrows(ax, x, **kwargs):
+    """Moving arrows at x (B,2), as long as their vectors."""
+    zero = torch.zeros(len(x))
+    return ax.quiver(*x.T, zero, zero, angles="xy", scale_units="xy", scale=1, animated=True, **kwargs)
+
+
+def legends(figure, ring):
+    """Both panels' legends; returns the one part of them that moves, the line in the colour of the class."""
+    look = {"columnspacing": 1.2, "handlelength": 1.8, "fontsize": 9.5}
+    levels = [Line2D([], [], color=INK, linestyle=d, label=f"$p$ = {p}") for p, d in zip(LEVELS, DASHES)]
+    vector = Line2D([], [], color=G, linewidth=3, label="$g$")
+    point = Line2D([], [], color=GUIDED, linewidth=3, label="the point, its guided score", **ring)
+    center = Line2D([], [], color=GUIDED, marker="x", linestyle="", label="mean of class $y$")
+    handles = [levels[0], vector, levels[1], point, levels[2], center]
+    figure.legend(handles=handles, ncols=3, loc="outside lower left", **look)
+    names = ["$s_{un}$, no label", "$s_{cond}$, label $y$", "$r\\,g$", "guided: $s_{un} + r\\,g$"]
+    parts = zip(names, [UN, CLASSES[0], G, GUIDED], [6, 6, 3, 3])
+    handles = [Line2D([], [], color=c, linewidth=width, label=name) for name, c, width in parts]
+    legend = figure.legend(handles=handles, ncols=2, loc="outside lower right", **look)
+    return moving(legend.get_lines()[1])
 
 
 def guidance_vector_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
+    """The scene with its controls, on the islands unless another mixture is given."""
+    given = {"mixture": mixture, "schedule": schedule}
+    given = {name: value for name, value in given.items() if value is not None}
     mixture, schedule = mixture or islands(), schedule or linear()
-
-    def scene(figure):
-        return guidance_vector(figure, mixture, schedule)
-
-    scene.__name__ = "guidance_vector"
-    controls = dict(
-        t=int_slider("time t", 1, schedule.T, START["t"]),
-        r=slider("scale r", 0, 8, START["r"]),
-        label=choice("class y", range(mixture.K), START["label"]),
-        px=slider("point x1", -LIM, LIM, START["px"], 0.05),
-        py=slider("point x2", -LIM, LIM, START["py"], 0.05),
-    )
-    alt = "the guidance vector as arrows over the probability of the class, and the sum of vectors at one point"
-    return LiveFigure(scene, controls, size=SIZE, alt=alt)
+    stride = max(1, schedule.T // 100)
+    controls = {
+        "t": int_slider("time t", stride, schedule.T, START["t"] * schedule.T // 1000, stride),
+        "r": slider("scale r", 0, 8, START["r"]),
+        "label": choice("class y", range(mixture.K), START["label"]),
+        "px": slider("point, x1", -LIM, LIM, START["px"], 0.05),
+        "py": slider("point, x2", -LIM, LIM, START["py"], 0.05),
+    }
+    alt = "Guidance vectors as arrows over the probability of the class, and the sum of vectors at one point"
+    return LiveFigure(partial(guidance_vector, **given) if given else guidance_vector, controls, size=SIZE, alt=alt)

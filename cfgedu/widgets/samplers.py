@@ -20,20 +20,22 @@ SIZE = (9.6, 4.6)
 
 def strip(ax, mixture: Mixture, schedule: Schedule, rows: int = 101):
     """Time from T (left) to 0 (right), the second coordinate upwards, the exact density p_t(x_2) in grey behind."""
-    side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)  # a mixture's coordinate is a mixture
+    # one coordinate of a mixture is a mixture
+    side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)
     x = torch.linspace(-LIM, LIM, rows)[:, None]
     null = torch.full((rows,), -1)
     columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])).exp() for t in schedule.grid(min(100, schedule.T))]
     picture = torch.stack(columns, 1)
     picture = picture / picture.amax(0)  # every time has its own full range of greys
     greys = colormaps["Greys"].resampled(32)  # few shades make a small picture, quick to send
-    ax.imshow(picture, extent=(schedule.T, 0, -LIM, LIM), origin="lower", aspect="auto", cmap=greys, vmax=2, interpolation="bilinear")
+    look = {"aspect": "auto", "cmap": greys, "vmax": 2, "interpolation": "bilinear"}
+    ax.imshow(picture.numpy(), extent=(schedule.T, 0, -LIM, LIM), origin="lower", **look)
     ax.set(xlim=(schedule.T, 0), ylim=(-LIM, LIM), xlabel="time t", ylabel="$x_2$", yticks=[-2, 0, 2])
     return ax
 
 
 def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
-    """The scene; its state is sampler, steps, eta (DDIM alone reads it) and progress, the percentage of the way from T to 0."""
+    """The scene; its state is sampler, steps, eta (DDIM alone) and progress, per cent of the way from T to 0."""
     mixture, schedule = mixture or islands(), schedule or linear()
     model = mixture.denoiser(schedule)
     generator = torch.Generator().manual_seed(4)
@@ -44,7 +46,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
     plane(left).set(xlabel="$x_1$", ylabel="$x_2$")
     strip(right, mixture, schedule)
-    dots = moving(left.scatter(*x_T.T, s=9, c=[color(k) for k in y], alpha=0.8, linewidths=0, zorder=3))
+    dots = moving(left.scatter(*x_T.T.numpy(), s=9, c=[color(k) for k in y], alpha=0.8, linewidths=0, zorder=3))
     colors = [color(k) for k in y[:TRACKED]]
     tails = moving(left.add_collection(LineCollection([], colors=colors, linewidths=0.8, alpha=0.8, zorder=2)))
     lines = moving(right.add_collection(LineCollection([], colors=colors, linewidths=1.1, alpha=0.9, zorder=2)))
@@ -64,7 +66,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
         x, times = walk(sampler, steps, eta), schedule.grid(steps)
         i = round(progress * steps / 100)
         t, path = times[i], x[: i + 1, :TRACKED].transpose(0, 1)  # (TRACKED, i + 1, 2)
-        dots.set_offsets(x[i])
+        dots.set_offsets(x[i].numpy())
         tails.set_segments(path[:, -TAIL - 1 :].numpy())
         clock = torch.tensor(times[: i + 1], dtype=x.dtype).expand(TRACKED, -1)
         lines.set_segments(torch.stack([clock, path[..., 1]], -1).numpy())
@@ -79,7 +81,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
     return update
 
 
-START = dict(sampler="DDIM", steps=50, eta=0.0, progress=60)
+START = {"sampler": "DDPM", "steps": 50, "eta": 0.0, "progress": 80}
 
 
 def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
@@ -87,15 +89,16 @@ def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | 
         return trajectory_player(figure, mixture, schedule)
 
     scene.__name__ = "trajectory_player"
-    controls = dict(
-        sampler=choice("sampler", list(SAMPLERS), START["sampler"]),
-        steps=int_slider("steps", 1, 100, START["steps"]),
-        eta=slider("eta (DDIM)", 0, 1, START["eta"], 0.05),
-        progress=int_slider("progress %", 0, 100, START["progress"]),
-    )
+    controls = {
+        "sampler": choice("sampler", list(SAMPLERS), START["sampler"]),
+        "steps": int_slider("steps", 1, 100, START["steps"]),
+        "eta": slider("eta (DDIM)", 0, 1, START["eta"], 0.05),
+        "progress": int_slider("progress %", 0, 100, START["progress"]),
+    }
     alt = "a cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
     demo = LiveFigure(scene, controls, size=SIZE, alt=alt)
-    play = widgets.Play(value=START["progress"], min=0, max=100, step=2, interval=100, description="play the way from T to 0")
+    play = widgets.Play(value=START["progress"], min=0, max=100, step=2, interval=100, description="from T to 0")
     widgets.jslink((play, "value"), (controls["progress"], "value"))
-    demo.children = [demo.children[0], play, *demo.children[1:]]
+    above = demo.children.index(demo.picture)
+    demo.children = [*demo.children[:above], play, *demo.children[above:]]
     return demo

@@ -1,0 +1,89 @@
+"""The digits lab of notebook 11: ten digits of one class from ten noises, and what a judge takes them for."""
+
+from functools import lru_cache, partial
+
+import torch
+from matplotlib.patches import Rectangle
+
+from cfgedu.guidance import clip_x0, guided, null_pair
+from cfgedu.metrics import diversity, features
+from cfgedu.models import Judge
+from cfgedu.plots import CLASSES, UN, images, tiles
+from cfgedu.protocol import Denoiser
+from cfgedu.samplers import ddim_step, sample
+from cfgedu.schedule import Schedule
+from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+
+COUNT, COLUMNS, GAP = 10, 5, 1
+WRONG, ASKED = CLASSES[1], CLASSES[0]
+SIZE = (9.6, 3.3)
+START = {"label": 3, "r": 2.0, "steps": 10, "seed": 0, "clip": False}
+
+
+def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8):
+    """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
+
+    net is one network that knows both modes; judge classifies images (N,1,size,size).
+    """
+    K, device = judge.K, next((p.device for p in getattr(net, "parameters", list)()), "cpu")
+    pair = null_pair(net)
+    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+    images(left, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
+    picture = moving(left.images[0])
+    left.set_xlabel("in orange: the other digit that the judge sees")
+    corners = [(i % COLUMNS * (size + GAP) - 0.5, i // COLUMNS * (size + GAP) - 0.5) for i in range(COUNT)]
+    frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
+    frames = [left.add_patch(Rectangle(corner, size, size, **frame)) for corner in corners]
+    tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
+    look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
+    guesses = [left.text(*corner, "", **look) for corner in corners]
+    bars = moving(*right.bar(range(K), [0] * K, color=UN, zorder=2))
+    right.set(xticks=range(K), ylim=(0, 1.02), xlabel="digit", ylabel="mean probability")
+    right.set_title("what the judge sees (blue: asked for)")
+    title = moving(left.set_title("you asked for 0"))
+
+    @lru_cache(maxsize=64)
+    def draw(label: int, r: float, steps: int, seed: int, clip: bool):
+        """Ten digits (N,1,H,W), the judge's features (N,F) of them and its probabilities (N,K)."""
+        x_T = torch.randn(COUNT, 1, size, size, generator=torch.Generator().manual_seed(seed))
+        model = guided(pair, r)
+        model = clip_x0(model, schedule) if clip else model
+        y = torch.full((COUNT,), label, device=device)
+        x = sample(ddim_step, model, schedule, x_T.to(device), y, steps).cpu()
+        seen = features(judge, x)
+        with torch.no_grad():
+            return x, seen, judge.head(seen).softmax(1)
+
+    def update(label: int, r: float, steps: int, seed: int, clip: bool) -> str:
+        x, seen, p = draw(label, r, steps, seed, clip)
+        picture.set_data(tiles(x, COLUMNS, GAP))
+        guess = p.argmax(1).tolist()
+        for rectangle, text, k in zip(frames, guesses, guess, strict=True):
+            rectangle.set_visible(k != label)
+            text.set(text=k, visible=k != label)
+        for k, (bar, height) in enumerate(zip(bars, p.mean(0).tolist(), strict=True)):
+            bar.set_height(height)
+            bar.set_color(ASKED if k == label else UN)
+        title.set_text(f"you asked for {label}, r = {r:.1f}")
+        y = torch.full((COUNT,), label)
+        spread, at_one = (diversity(f, y) for f in (seen, draw(label, 1.0, steps, seed, clip)[1]))
+        return (
+            f"class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {guess.count(label)} of {COUNT}; "
+            f"diversity {spread:.1f} (at r = 1: {at_one:.1f}); largest |pixel| {float(x.abs().max()):.1f}"
+        )
+
+    return update
+
+
+def digits_lab_demo(net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8) -> LiveFigure:
+    """The scene with its controls."""
+    controls = {
+        "label": choice("class y", range(judge.K), START["label"]),
+        "r": slider("scale r", 0, 8, START["r"]),
+        "steps": int_slider("steps", 2, 50, START["steps"]),
+        "seed": int_slider("noise seed", 0, 20, START["seed"]),
+        "clip": choice("clip x0", [("no", False), ("yes", True)], START["clip"]),
+    }
+    alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
+    given = {"net": net, "judge": judge, "schedule": schedule} | ({} if size == 8 else {"size": size})
+    return LiveFigure(partial(digits_lab, **given), controls, size=SIZE, alt=alt)

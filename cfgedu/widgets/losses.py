@@ -1,0 +1,130 @@
+"""The loss explorer of notebook 03: what a network is asked to hit at one noisy point, and the loss that remains."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from cfgedu.plots import CLASSES, GUIDED, UN, color
+from cfgedu.protocol import NULL
+from cfgedu.schedule import Schedule, linear
+from cfgedu.toy import Mixture, islands
+from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving
+
+EDGES = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1)  # of the buckets, as shares of T
+DRAWS, SAMPLES = 300, 4000  # targets drawn at the point; samples behind each bucket's floor
+SIZE = (9.6, 4.5)
+
+
+def buckets(T: int) -> list[tuple[int, int]]:
+    """[(first t, last t), ...]: ten of them, narrower at small t, together 1..T; T of 100 or more."""
+    ends = [round(share * T) for share in EDGES]
+    return [(low + 1, high) for low, high in pairwise(ends)]
+
+
+def draw_x0(mixture: Mixture, x: Tensor, y: int, a: float, n: int, generator: torch.Generator) -> Tensor:
+    """n draws of x_0 given one x_t (1,D) and the label y (or NULL), exact: (n,D).
+
+    p(x_0 given x_t) is a mixture too: component j has weight p(j given x_t, y) and the mean and variance of a Gaussian
+    that has seen one noisy measurement.
+    """
+    mean, var = mixture.mean.to(x), mixture.std.to(x) ** 2
+    V = a * var + 1 - a
+    away = x - a**0.5 * mean  # (J,D)
+    log_weight = mixture.weight.to(x).log() - away.square().sum(1) / (2 * V) - V.log() * x.shape[1] / 2
+    if y != NULL:
+        log_weight = torch.where(mixture.label == y, log_weight, -torch.inf)
+    j = torch.multinomial(log_weight.softmax(0), n, replacement=True, generator=generator)
+    z = torch.randn(n, x.shape[1], generator=generator, dtype=x.dtype)
+    centre = mean + (a**0.5 * var / V)[:, None] * away
+    return centre[j] + (var * (1 - a) / V).sqrt()[j, None] * z
+
+
+def bucket_floors(mixture: Mixture, schedule: Schedule, y: int, samples: int = SAMPLES) -> tuple[Tensor, Tensor]:
+    """The exact denoiser's (eps loss, unweighted DSM loss) in each bucket: for class y, or all data unlabelled."""
+    generator, model = torch.Generator().manual_seed(0), mixture.denoiser(schedule)
+    x0, label = mixture.sample(samples, generator)
+    x0 = x0 if y == NULL else x0[label == y]
+    eps_floor, dsm_floor = [], []
+    for low, high in buckets(schedule.T):
+        t = torch.randint(low, high + 1, (len(x0),), generator=generator)
+        eps = torch.randn(x0.shape, generator=generator)
+        x = schedule.noise(x0, t, eps)
+        error = (model(x, t, torch.full_like(t, y)) - eps).square().mean(1)
+        eps_floor.append(error.mean())
+        dsm_floor.append((error / schedule.noise_level(t, x)[:, 0] ** 2).mean())
+    return torch.stack(eps_floor), torch.stack(dsm_floor)
+
+
+def loss_explorer(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
+    """The scene; its state is bucket (1..10) and label (NULL for none)."""
+    mixture, schedule = mixture or islands(), schedule or linear()
+    model, spans = mixture.denoiser(schedule), buckets(schedule.T)
+    floors = {y: bucket_floors(mixture, schedule, y) for y in range(NULL, mixture.K)}
+    widths = torch.tensor([high - low + 1 for low, high in spans], dtype=torch.float32)
+
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
+    left.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), aspect="equal", xlabel=r"$\epsilon_1$", ylabel=r"$\epsilon_2$")
+    left.axhline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
+    left.axvline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
+    targets = moving(left.scatter([0], [0], s=9, color=UN, alpha=0.6, linewidths=0, zorder=2))
+    best = moving(left.plot([], [], "X", color=GUIDED, markeredgecolor="white", markersize=12, zorder=4)[0])
+    left.plot([], [], "o", color=UN, markersize=4, label="noises that may be in $x_t$")
+    left.plot([], [], "X", color=GUIDED, markersize=9, label="their mean: the best answer")
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    places = list(range(1, len(spans) + 1))
+    bar = moving(right.axvspan(0.5, 1.5, color="#EEEEEE", zorder=0))
+    names = {"DSM, unweighted": CLASSES[1], "eps loss": CLASSES[0]}
+    lines = [right.semilogy(places, places, "o-", color=c, label=name)[0] for name, c in names.items()]
+    moving(*lines)
+    right.set(xlim=(0.5, len(spans) + 0.5), ylim=(1e-4, 3e4), xlabel="bucket of times t", ylabel="floor of the loss")
+    right.set_xticks(places, [f"{low}–{high}" for low, high in spans], rotation=45, ha="right", fontsize=9)
+    right.legend(loc="upper right")
+    titles = moving(left.set_title("targets at one $x_t$"), right.set_title("the loss of the exact answer"))
+    frames = moving(*left.spines.values(), *right.spines.values())
+
+    def update(bucket: int, label: int) -> str:
+        low, high = spans[bucket - 1]
+        t = (low + high) // 2
+        a, generator = float(schedule.alpha_bar[t]), torch.Generator().manual_seed(1)
+        x0 = mixture.mean[mixture.label == max(label, 0)][:1] + 0.2
+        x = a**0.5 * x0 + (1 - a) ** 0.5 * torch.tensor([[0.8, -0.6]])  # the same x_0 and noise at every level
+        drawn = draw_x0(mixture, x, label, a, DRAWS, generator)
+        noise = schedule.eps(x, t, drawn)  # the eps that leads from each possible x_0 to this x_t
+        targets.set_offsets(noise.numpy())
+        targets.set_color(color(label))
+        mean = model(x, torch.tensor([t]), torch.tensor([label]))[0]
+        best.set_data(mean[:1].numpy(), mean[1:].numpy())
+        eps_floor, dsm_floor = floors[label]
+        bar.set_x(bucket - 0.5)
+        lines[0].set_ydata(dsm_floor.numpy())
+        lines[1].set_ydata(eps_floor.numpy())
+        titles[0].set_text(f"targets at one $x_t$,  t = {t}")
+        eps_here, dsm_here = float(eps_floor[bucket - 1]), float(dsm_floor[bucket - 1])
+        share = dsm_here * float(widths[bucket - 1]) / float(dsm_floor @ widths)
+        return (
+            f"t = {low} to {high}: floor of the eps loss {eps_here:.2g}, of the unweighted DSM loss {dsm_here:.2g}: "
+            f"{share:.0%} of that loss, from {(high - low + 1) / schedule.T:.0%} of the times"
+        )
+
+    del frames
+    return update
+
+
+START = {"bucket": 5, "label": NULL}
+
+
+def loss_explorer_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
+    mixture, schedule = mixture or islands(), schedule or linear()
+
+    def scene(figure):
+        return loss_explorer(figure, mixture, schedule)
+
+    scene.__name__ = "loss_explorer"
+    labels = [("none", NULL), *((f"class {k}", k) for k in range(mixture.K))]
+    controls = {
+        "bucket": int_slider("bucket of t", 1, len(EDGES) - 1, START["bucket"]),
+        "label": choice("label y", labels, START["label"]),
+    }
+    alt = "the noises that may be hidden in one noisy point, and the floor of both losses in each bucket of times"
+    return LiveFigure(scene, controls, size=SIZE, alt=alt)

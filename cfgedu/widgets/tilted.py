@@ -1,0 +1,129 @@
+"""Tilted against guided: the density that guidance is said to sample, beside the clouds that two samplers make."""
+
+from functools import partial
+from math import pi
+
+import torch
+from contourpy import contour_generator
+from matplotlib.collections import PolyCollection
+from torch import Tensor
+
+from cfgedu.guidance import guided, null_pair
+from cfgedu.plots import GUIDED, LIM, color, grid, plane
+from cfgedu.samplers import Step, ddim_step, ddpm_step, euler_maruyama_step, sample
+from cfgedu.schedule import Schedule, linear
+from cfgedu.toy import Mixture, islands
+from cfgedu.widgets.live import LiveFigure, choice, moving, slider
+
+SAMPLERS = {"DDPM": ddpm_step, "Euler-Maruyama": euler_maruyama_step, "DDIM, eta = 0.5": partial(ddim_step, eta=0.5)}
+POINTS, STEPS, PIXELS = 256, 32, 51  # two clouds with and without label: 1024 rows, one block of the exact denoiser
+LEVELS = (0.02, 0.25, 0.7)  # outlines of the tilted density, as fractions of its peak
+SIZE = (9.8, 3.9)
+START = {"r": 4.0, "label": 0, "sampler": "DDPM"}
+
+
+def tilted_against_guided(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
+    """The scene; its state is the scale r >= 1, the class label and the sampler of the third cloud.
+
+    The shade in all three panels is the tilted density. All clouds keep their random numbers while r moves. The numbers
+    describe the island of the class's heaviest component: its mean distance from the origin, and its variances along
+    the line from the origin and across it. The ellipse lies two standard deviations out.
+    """
+    mixture, schedule = mixture or islands(), schedule or linear()
+    pair, pixels, line = null_pair(mixture.denoiser(schedule)), grid(PIXELS), torch.linspace(-LIM, LIM, PIXELS).numpy()
+    times = even_angles(schedule, STEPS)
+    x_T = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(9)).repeat(2, 1)  # one start for both samplers
+    candidates, labels = mixture.sample(20 * POINTS, torch.Generator().manual_seed(1))
+    coin = torch.rand(len(candidates), generator=torch.Generator().manual_seed(2))
+    posterior = mixture.posterior(candidates)
+    axes = figure.subplots(1, 3)
+    table = {"ha": "center", "va": "top", "fontsize": 10, "family": "DejaVu Sans Mono"}
+    for ax, title in zip(axes, ["tilted density", "guidance, DDIM", "guidance, DDPM"], strict=True):
+        plane(ax, title).text(0.5, -0.11, "mean  var along  var across", transform=ax.transAxes, **table)
+        moving(*ax.spines.values())
+    axes[0].set_ylabel("$x_2$")
+    shades = [moving(ax.add_collection(PolyCollection([], alpha=0.22, linewidths=0, zorder=1))) for ax in axes]
+    dots = {"color": GUIDED, "markersize": 2.6, "alpha": 0.45, "markeredgewidth": 0, "zorder": 2}
+    clouds = [moving(ax.plot([], [], "o", **dots)[0]) for ax in axes]
+    ellipses = [moving(ax.plot([], [], color=GUIDED, linewidth=1.8, zorder=3)[0]) for ax in axes]
+    row = "{:4.2f}{:11.3f}{:12.3f}"
+    notes = [moving(ax.text(0.5, -0.17, row.format(0, 0, 0), transform=ax.transAxes, **table)) for ax in axes]
+    third = moving(axes[2].title)
+
+    def update(r: float, label: int, sampler: str) -> str:
+        y, everywhere = torch.full((2 * POINTS,), label), torch.full((PIXELS**2,), label)
+        log_tilted = mixture.log_prob(pixels, everywhere) + (r - 1) * mixture.posterior(pixels)[:, label].log()
+        contours = contour_generator(line, line, (log_tilted - log_tilted.max()).exp().reshape(PIXELS, PIXELS).numpy())
+        outlines = [outline for level in LEVELS for outline in contours.lines(level)]
+        kept = candidates[(labels == label) & (coin < posterior[:, label] ** (r - 1))][:POINTS]
+        step = side_by_side(ddim_step, SAMPLERS[sampler])
+        g = torch.Generator().manual_seed(3)
+        runs = sample(step, guided(pair, r), schedule, x_T, y, times, g).chunk(2)
+        axis, found = main_axis(mixture, label), []
+        for i, x in enumerate([kept, *runs]):
+            island = near_island(x, axis)
+            mean, (along, across) = float(island[:, 0].mean()), island.var(0).tolist()
+            shades[i].set(verts=outlines, facecolor=color(label))
+            clouds[i].set_data(*x.T.numpy())
+            ellipses[i].set_data(*ellipse(island, axis).T.numpy())
+            notes[i].set_text(row.format(mean, along, across))
+            found.append(f"{mean:.2f}; {along:.3f}, {across:.3f}")
+        third.set_text(f"guidance, {sampler}")
+        words = " | ".join(f"{name} {text}" for name, text in zip(["tilted", "DDIM", sampler], found, strict=True))
+        return f"r = {r:.2f}, class {label}. Near island, mean distance; variance along, across: {words}"
+
+    return update
+
+
+def side_by_side(first: Step, second: Step) -> Step:
+    """A step that takes one half of the batch by each of two samplers, for half the calls of the model."""
+
+    def step(x, eps, a_t, a_s, z):
+        halves = zip((first, second), x.chunk(2), eps.chunk(2), z.chunk(2), strict=True)
+        return torch.cat([half(x, eps, a_t, a_s, z) for half, x, eps, z in halves])
+
+    return step
+
+
+def even_angles(schedule: Schedule, steps: int) -> list[int]:
+    """Times from T to 0 at even steps of arccos sqrt(a_t), a little shorter near clean data, where clouds are narrow.
+
+    With few steps this leaves about half the error of even steps in t.
+    """
+    angle = schedule.alpha_bar.sqrt().arccos()
+    wanted = angle[-1] * torch.linspace(1, 0, steps + 1, dtype=angle.dtype) ** 1.3
+    return sorted(set(torch.searchsorted(angle, wanted).tolist()), reverse=True)
+
+
+def main_axis(mixture: Mixture, label: int) -> Tensor:
+    """The unit vector (2,) from the origin to the heaviest component of a class."""
+    mean = mixture.mean[torch.where(mixture.label == label, mixture.weight, 0).argmax()]
+    return mean / mean.norm()
+
+
+def near_island(x: Tensor, axis: Tensor) -> Tensor:
+    """The points of x (B,2) on axis's side of the origin, as coordinates (n,2) along the axis and across it."""
+    across = torch.stack([-axis[1], axis[0]])
+    found = x @ torch.stack([axis, across], 1).to(x)
+    return found[found[:, 0] > 0]
+
+
+def ellipse(points: Tensor, axis: Tensor, radius: float = 2.0) -> Tensor:
+    """The outline (n,2) `radius` standard deviations from the mean of points (B,2), given along and across the axis."""
+    turn = torch.linspace(0, 2 * pi, 61)[:, None]
+    outline = points.mean(0) + radius * points.std(0) * torch.cat([turn.cos(), turn.sin()], 1)
+    return outline @ torch.stack([axis, torch.stack([-axis[1], axis[0]])])
+
+
+def tilted_against_guided_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
+    """The scene with its controls, on the islands unless another mixture is given."""
+    given = {"mixture": mixture, "schedule": schedule}
+    given = {name: value for name, value in given.items() if value is not None}
+    controls = {
+        "r": slider("scale r", 1, 8, START["r"], 0.25),
+        "label": choice("class y", range((mixture or islands()).K), START["label"]),
+        "sampler": choice("3rd cloud", list(SAMPLERS), START["sampler"]),
+    }
+    alt = "Three clouds over the tilted density: its own samples, guided DDIM and another guided sampler"
+    scene = partial(tilted_against_guided, **given) if given else tilted_against_guided
+    return LiveFigure(scene, controls, size=SIZE, alt=alt)

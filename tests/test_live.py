@@ -1,0 +1,183 @@
+"""LiveFigure: what a person at a demo relies on, tried on a scene of one line."""
+
+import asyncio
+import io
+import threading
+from functools import partial
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from cfgedu.widgets import live
+from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, png, slider, still
+
+SIZE = (3, 2)
+
+
+def line(figure, slope=1.0):
+    """A scene: one line, whose state is height and color."""
+    ax = figure.subplots()
+    ax.set(xlim=(0, 1), ylim=(-10, 10))
+    (moved,) = ax.plot([0, 1], [0, 0], linewidth=5)
+    moving(moved)
+
+    def update(height, color="red"):
+        if height > 9:
+            raise ValueError("height must be <= 9")
+        moved.set(ydata=[height, height + slope], color=color)
+        return f"height {height:g}"
+
+    return update
+
+
+def demo(scene=line, **kwargs):
+    controls = {"height": slider("height", 0, 10, 1.0), "color": choice("colour", ["red", "blue"], "red")}
+    return LiveFigure(scene, controls, size=SIZE, alt="a line", **kwargs)
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def test_png_is_lossless_and_opaque():
+    rgba = np.random.default_rng(0).integers(0, 256, (7, 5, 4), dtype=np.uint8)
+    with Image.open(io.BytesIO(png(rgba))) as image:
+        image.load()
+        assert image.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(image), rgba[..., :3])
+
+
+def test_still_draws_and_prints(capsys):
+    still(line, size=SIZE, height=3)
+    assert capsys.readouterr().out == "height 3\n"
+    assert plt.gcf().get_size_inches().tolist() == list(SIZE)
+    plt.close("all")
+
+
+def test_a_picture_of_the_same_shape_moving_and_at_rest():
+    d = demo()
+    fast, sharp = pixels(d.fast()), pixels(d.sharp())
+    assert fast.shape == (200, 300, 3)
+    assert sharp.shape == (400, 600, 3)
+    halved = sharp.reshape(200, 2, 300, 2, 3).mean((1, 3))
+    assert np.abs(halved - fast).mean() < 4  # the same drawing in the same place
+    np.testing.assert_array_equal(pixels(d.fast()), fast)  # drawing sharply leaves no trace
+
+
+def test_every_control_moves_the_picture_and_the_readout():
+    d = demo()
+    before = d.picture.value
+    d.controls["height"].value = 2.0
+    assert d.picture.value != before
+    assert d.readout.value == "height 2"
+    red = d.picture.value
+    d.controls["color"].value = "blue"
+    assert d.picture.value != red
+
+
+def test_reset_brings_the_first_picture_back():
+    d = demo()
+    first = d.picture.value
+    d.set(height=5.0, color="blue")
+    d.set(**d.start)
+    assert d.picture.value == first
+
+
+def test_set_draws_once():
+    d, frames = demo(), []
+    d.picture.observe(lambda change: frames.append(change), "value")
+    d.set(height=5.0, color="blue")
+    assert len(frames) <= 2  # one frame, and the sharp one
+
+
+def test_the_state_is_plain_data_free_of_a_browsers_rounding():
+    d = demo()
+    d.controls["height"].value = 0.7000000000000002
+    assert d.state == {"height": 0.7, "color": "red"}
+
+
+def test_constants_are_part_of_the_state():
+    d = LiveFigure(line, {"height": slider("height", 0, 9, 1.0)}, size=SIZE, alt="a line", constants={"color": "blue"})
+    assert d.state == {"color": "blue", "height": 1.0}
+
+
+@pytest.mark.parametrize("bound", [{}, {"slope": -4.0}])
+def test_the_code_draws_the_picture_again(bound, capsys):
+    d = demo(partial(line, **bound) if bound else line)
+    d.set(height=4.0)
+    exec(d.code, dict(bound))
+    assert capsys.readouterr().out == "height 4\n"
+    again = plt.gcf()
+    (mine,), (its,) = d.figure.axes[0].lines, again.axes[0].lines
+    np.testing.assert_array_equal(mine.get_xydata(), its.get_xydata())
+    plt.close("all")
+    assert "height=4.0" in d.source.value
+
+
+def test_an_error_shows_in_the_demo_and_is_raised():
+    d = demo()
+    before = d.picture.value
+    with pytest.raises(ValueError, match="height"):
+        d.controls["height"].value = 10.0
+    assert "ValueError: height must be &lt;= 9" in d.error.value
+    assert d.picture.value == before
+    assert not d.working.value
+    d.controls["height"].value = 2.0
+    assert not d.error.value
+
+
+def test_a_slow_scene_says_that_it_works():
+    d, said = demo(), []
+    d.working.observe(lambda change: said.append(change.new), "value")
+    d.controls["height"].value = 2.0
+    d.seconds = 2 * live.SLOW
+    d.controls["height"].value = 3.0
+    assert said == ["working …", ""]
+
+
+def test_in_a_kernel_the_sharp_picture_follows_at_rest(monkeypatch):
+    monkeypatch.setattr(live, "REST_AFTER", 0.05)
+    d = demo()
+
+    async def move():
+        sizes = []
+        for height in (2.0, 3.0):
+            d.controls["height"].value = height
+            sizes.append(pixels(d.picture.value).shape[0])
+        await asyncio.sleep(0.5)
+        return [*sizes, pixels(d.picture.value).shape[0]]
+
+    assert asyncio.run(move()) == [200, 200, 400]
+
+
+def test_two_threads_draw_whole_pictures():
+    d = demo()
+    whole = {d.fast(), d.sharp()}
+    seen = []
+
+    def draw():
+        for i in range(10):
+            d.show(rest=i % 2 == 0)
+            seen.append(d.picture.value)
+
+    threads = [threading.Thread(target=draw) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(seen) <= whole
+
+
+def test_it_has_a_name_in_words_and_no_address():
+    d = demo()
+    assert repr(d) == "LiveFigure: a line"
+    assert d.picture.tooltip == "a line"
+    assert d.picture.get_state()["description"] == ""  # what the browser's side asks for before it shows the tooltip
+
+
+def test_controls_pass_their_options_on():
+    assert int_slider("n", 1, 9, 3, 2, continuous_update=False).continuous_update is False
+    assert slider("x", 0, 1, 0.5, readout_format=".1f").readout_format == ".1f"
+    assert choice("kind", ["a", "b"], "b").value == "b"

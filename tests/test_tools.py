@@ -1,0 +1,132 @@
+"""The tools behind `course.py notebooks` and `course.py clean`."""
+
+import subprocess
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools import clean, notebooks
+
+
+def save(path, *sources):
+    cells = [new_markdown_cell(s[2:]) if s.startswith("md") else new_code_cell(s) for s in sources]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_notebooks_runs_normalises_and_is_stable(root, capsys):
+    bar = (
+        "import sys\nfor i in range(3):\n    print(f'\\r{i}%|#| {i}/2 [00:0{i}<00:00, 1it/s]', end='', file=sys.stderr)"
+    )
+    demo = "import ipywidgets\nipywidgets.IntSlider()"
+    path = save(root / "notebooks/06_x.ipynb", "md# Title", "x = 6\nprint(x)", "# your turn", bar, demo)
+    assert notebooks.renew(path) is None
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert code[0].outputs[0].text == "6\n"
+    assert code[2].outputs[0].text == "2%|#| 2/2"
+    assert list(code[3].outputs[0].data) == ["text/plain"]
+    assert notebooks.normalise(nbformat.read(path, as_version=4)) == notebook
+    first = path.read_bytes()
+    assert notebooks.renew(path) is None
+    assert path.read_bytes() == first
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert "as before" in row
+    assert "MB peak" in row
+
+
+def test_a_notebook_that_fails_is_left_as_it_was(root):
+    path = save(root / "notebooks/06_x.ipynb", "1 / 0")
+    before = path.read_bytes()
+    assert "ZeroDivisionError" in notebooks.renew(path)
+    assert path.read_bytes() == before
+
+
+def test_a_notebook_over_the_limit_is_left_as_it_was(root, monkeypatch):
+    path = save(root / "notebooks/06_x.ipynb", "print(1)")
+    before = path.read_bytes()
+    big = new_notebook(cells=[new_markdown_cell("x" * notebooks.MOST_BYTES)])
+    monkeypatch.setattr(notebooks, "execute", lambda path: (big, 1.0, 1.0))
+    assert "over the limit" in notebooks.renew(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_notebook(root):
+    path = root / "notebooks/06_x.ipynb"
+    path.parent.mkdir()
+    path.write_text("{")
+    assert notebooks.renew(path)
+    assert path.read_text() == "{"
+
+
+def test_which_notebooks(tmp_path):
+    for name in ("00_a", "06_b", "solutions/06_b"):
+        save(tmp_path / f"notebooks/{name}.ipynb", "md# x")
+
+    def names(*numbers):
+        return [str(p.relative_to(tmp_path / "notebooks")) for p in notebooks.chosen(numbers, tmp_path)]
+
+    assert names() == ["00_a.ipynb", "06_b.ipynb", "solutions/06_b.ipynb"]
+    assert names("06") == names("notebooks/06_b.ipynb") == ["06_b.ipynb", "solutions/06_b.ipynb"]
+    with pytest.raises(SystemExit, match=r"No notebook begins with 77\. There are: 00_a, 06_b"):
+        names("77")
+
+
+def test_tracebacks_name_no_folder_of_this_machine(root):
+    frame = f"File {root}/cfgedu/guidance.py:34, in guided"
+    assert notebooks.without_paths(frame) == "File cfgedu/guidance.py:34, in guided"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A repository with leftovers, some of them where git keeps a file."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "digits.gz").touch()
+    root = tmp_path / "course"
+    files = (
+        "cfgedu/toy.py",
+        "cfgedu/__pycache__/toy.pyc",
+        "build/kept.txt",
+        "notebooks/.ipynb_checkpoints/a.ipynb",
+        "data/unet.safetensors",
+        "data/unet.safetensors.tmp",
+        ".venv/lib/__pycache__/x.pyc",
+    )
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "data/mnist").symlink_to(outside)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    subprocess.run(["git", "add", "-f", "build/kept.txt", "cfgedu/toy.py"], cwd=root, check=True)
+    return root
+
+
+def test_clean(tree):
+    removed = {str(path.relative_to(tree)) for path in clean.clean(tree)}
+    assert removed == {
+        "cfgedu/__pycache__",
+        "notebooks/.ipynb_checkpoints",
+        "data/unet.safetensors.tmp",
+        "data/mnist",
+    }
+    assert (tree / "build/kept.txt").exists()
+    assert (tree / "data/unet.safetensors").exists()
+    assert (tree / ".venv/lib/__pycache__/x.pyc").exists()
+    assert (tree.parent / "outside/digits.gz").exists()
+    assert not (tree / "data/mnist").is_symlink()
+
+
+def test_clean_all(tree):
+    clean.clean(tree, with_venv=True)
+    assert not (tree / ".venv").exists()
+    assert clean.clean(tree, with_venv=True) == []

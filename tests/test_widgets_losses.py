@@ -1,0 +1,60 @@
+"""The loss explorer: its floors are the losses of the exact denoiser, its targets average to the exact answer."""
+
+import re
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from cfgedu.protocol import NULL
+from cfgedu.schedule import linear
+from cfgedu.toy import Mixture, islands
+from cfgedu.widgets.losses import START, bucket_floors, buckets, draw_x0, loss_explorer, loss_explorer_demo
+
+
+def test_buckets_cover_the_times_once():
+    for T in (100, 1000, 4000):
+        times = [t for low, high in buckets(T) for t in range(low, high + 1)]
+        assert times == list(range(1, T + 1))
+
+
+def test_floors_of_a_gaussian_are_the_closed_form():
+    v, schedule = 0.25, linear()
+    one = torch.tensor
+    gaussian = Mixture(torch.zeros(1, 2), one([v**0.5]), one([1.0]), one([0]))
+    eps_floor, dsm_floor = bucket_floors(gaussian, schedule, NULL, 40_000)
+    for k, (low, high) in enumerate(buckets(schedule.T)):
+        a = schedule.alpha_bar[low : high + 1]
+        floor = a * v / (a * v + 1 - a)
+        assert float(eps_floor[k]) == pytest.approx(float(floor.mean()), rel=0.03)
+        assert float(dsm_floor[k]) == pytest.approx(float((floor / (1 - a)).mean()), rel=0.04)
+
+
+@pytest.mark.parametrize("y", [NULL, 0, 2])
+@pytest.mark.parametrize("t", [5, 150, 600])
+def test_the_mean_target_is_the_exact_denoiser(y, t):
+    mixture, schedule = islands(), linear()
+    x = torch.tensor([[0.4, -0.7]], dtype=torch.float64)
+    drawn = draw_x0(mixture, x, y, float(schedule.alpha_bar[t]), 200_000, torch.Generator().manual_seed(0))
+    exact = mixture.denoiser(schedule)(x, torch.tensor([t]), torch.tensor([y]))
+    torch.testing.assert_close(schedule.eps(x, t, drawn).mean(0, keepdim=True), exact, atol=0.01, rtol=0)
+
+
+def test_every_state_has_a_finite_readout():
+    update = loss_explorer(Figure())
+    for bucket in range(1, 11):
+        for label in (NULL, 0, 1, 2):
+            numbers = re.findall(r"loss (\S+?),? ", update(bucket, label) + " ")
+            assert len(numbers) >= 1
+            assert "nan" not in update(bucket, label)
+
+
+@pytest.mark.parametrize(("name", "value"), [("bucket", 9), ("label", 1)])
+def test_each_control_changes_the_picture(name, value):
+    demo = loss_explorer_demo()
+    assert demo.state == START
+    before, said = demo.picture.value, demo.readout.value
+    demo.set(**{name: value})
+    assert demo.picture.value != before
+    assert demo.readout.value != said
+    assert demo.error.value == ""
