@@ -10,9 +10,10 @@ from torch import Tensor
 
 
 def check(name: str, got, expected, *, atol: float = 1e-6, mistakes: Mapping[str, object] | None = None) -> None:
-    """Prints one line: passed; or expected, got and, where `got` equals a known wrong answer, the mistake that gives it.
+    """Prints one line: passed; or expected, got and, where `got` equals a known wrong answer, the mistake behind it.
 
-    got, expected: numbers, tensors or nested lists; equal where shapes agree and |got - expected| <= atol (1 + |expected|).
+    got, expected: numbers, tensors or nested lists; equal where shapes agree and
+    |got - expected| <= atol (1 + |expected|).
     mistakes: {"what you probably did": the wrong value it gives}. None for `got` means: not answered yet.
     """
     if got is None:
@@ -21,7 +22,8 @@ def check(name: str, got, expected, *, atol: float = 1e-6, mistakes: Mapping[str
     try:
         value = as_tensor(got)
     except (TypeError, ValueError):
-        print(f"✗ {name}: expected {describe(as_tensor(expected))}; got a {type(got).__name__}, {got!r}, which is not a number or a tensor")
+        wanted = describe(as_tensor(expected))
+        print(f"✗ {name}: expected {wanted}; got a {type(got).__name__}, {got!r}, which is not a number or a tensor")
         return
     if agree(value, as_tensor(expected), atol):
         print(f"✓ {name}")

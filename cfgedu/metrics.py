@@ -173,7 +173,8 @@ def frechet_distance(a: Tensor | tuple[Tensor, Tensor], b: Tensor | tuple[Tensor
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T  # C_a^(1/2)
     # C_a C_b has the eigenvalues of the symmetric C_a^(1/2) C_b C_a^(1/2), whose root is stable
     cross = torch.linalg.eigvalsh(root @ C_b @ root).clamp(min=0).sqrt().sum()
-    return ((m_a - m_b).square().sum() + C_a.trace() + C_b.trace() - 2 * cross).item()
+    distance = (m_a - m_b).square().sum() + C_a.trace() + C_b.trace() - 2 * cross
+    return max(distance.item(), 0.0)  # of a set to itself, rounding can leave it just below 0
 
 
 def check_classes(y, batch: int, K: int | None) -> None:

@@ -9,6 +9,7 @@ Values are checked where data enter (`sample`, a loss, `train`), never in a forw
 """
 
 import math
+from copy import deepcopy
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,7 +72,8 @@ class TwinMLP(nn.Module):
         self.label = nn.Embedding(K + 1, width)
         self.inlet = nn.Linear(dim, width)
         self.trunk = Blocks(depth // 2, width)
-        self.head_un, self.head_cond = (Blocks(depth - depth // 2, width) for _ in range(2))
+        self.head_un = Blocks(depth - depth // 2, width)
+        self.head_cond = deepcopy(self.head_un)  # alike at the start, they err alike: in g the errors cancel
         self.outlet_un, self.outlet_cond = (zeroed(nn.Linear(width, dim)) for _ in range(2))
 
     def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

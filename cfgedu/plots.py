@@ -73,10 +73,13 @@ def cloud(ax: Axes, x: Tensor, y: Tensor | None = None, size: float = 4, alpha: 
     return plane(ax, title)
 
 
-def field(ax: Axes, values: Tensor, n: int, cmap="Greys", vmin=None, vmax=None, levels: Sequence[float] = (), lim: float = LIM) -> Axes:
+def field(
+    ax: Axes, values: Tensor, n: int, cmap="Greys", vmin=None, vmax=None, levels: Sequence[float] = (), lim: float = LIM
+) -> Axes:
     """Values (n^2,) on `grid(n)` as a smooth picture, with labelled contour lines at `levels`."""
     table = values.detach().cpu().reshape(n, n).numpy()
-    ax.imshow(table, extent=(-lim, lim, -lim, lim), origin="lower", cmap=cmap, vmin=vmin, vmax=vmax, interpolation="bilinear")
+    window = {"extent": (-lim, lim, -lim, lim), "origin": "lower", "interpolation": "bilinear"}
+    ax.imshow(table, cmap=cmap, vmin=vmin, vmax=vmax, **window)
     if len(levels):
         axis = np.linspace(-lim, lim, n)
         lines = ax.contour(axis, axis, table, levels=levels, colors="#444444", linewidths=0.8)
@@ -98,10 +101,13 @@ def posterior(ax: Axes, mixture: Mixture, y: int, a: float = 1.0, n: int = 101, 
     return field(ax, p, n, cmap=class_map(y), vmin=0, vmax=1.6, levels=levels)
 
 
-def arrows(ax: Axes, x: Tensor, vectors: Tensor, color: str = GUIDED, length: float = 0.2, width: float = 0.004, **kwargs):
+def arrows(
+    ax: Axes, x: Tensor, vectors: Tensor, color: str = GUIDED, length: float = 0.2, width: float = 0.004, **kwargs
+):
     """Arrows at x (B,2) in data units, drawn `length` times as long as the vectors are; returns the Quiver."""
     x, vectors = x.detach().cpu().numpy(), vectors.detach().cpu().numpy()
-    return ax.quiver(*x.T, *vectors.T, color=color, angles="xy", scale_units="xy", scale=1 / length, width=width, **kwargs)
+    units = {"angles": "xy", "scale_units": "xy", "scale": 1 / length}
+    return ax.quiver(*x.T, *vectors.T, color=color, width=width, **units, **kwargs)
 
 
 def paths(ax: Axes, xs: Sequence[Tensor], y: Tensor | None = None, linewidth: float = 0.7, alpha: float = 0.6) -> Axes:
@@ -147,7 +153,14 @@ def images(
     return ax
 
 
-def loss_curve(ax: Axes, losses: Sequence[float], floor: float | None = None, window: int = 50, label: str = "loss", color: str | None = None) -> Axes:
+def loss_curve(
+    ax: Axes,
+    losses: Sequence[float],
+    floor: float | None = None,
+    window: int = 50,
+    label: str = "loss",
+    color: str | None = None,
+) -> Axes:
     """The loss of every step, its running mean over `window` steps, and the irreducible floor."""
     losses = np.asarray(losses, dtype=float)
     mean = np.convolve(losses, np.ones(window) / window, mode="valid")

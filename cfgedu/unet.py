@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
@@ -137,7 +138,8 @@ class TwinUNet(nn.Module):
         self.time = TimeEmbedding(T, width, condition)
         self.label = nn.Embedding(K + 1, condition)
         self.encoder = Encoder(channels, widths, condition)
-        self.decoder_un, self.decoder_cond = (Decoder(channels, widths, condition, attention) for _ in range(2))
+        self.decoder_un = Decoder(channels, widths, condition, attention)
+        self.decoder_cond = deepcopy(self.decoder_un)  # alike at the start, they err alike: in g the errors cancel
 
     def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """(eps_un, eps_cond), each (B,C,H,W); eps_cond is eps_un where y is NULL."""

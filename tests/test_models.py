@@ -149,6 +149,16 @@ def test_the_twin_is_a_pair_and_a_denoiser(make, D):
     assert sample(ddim_step, guided(twin.pair, 2.0), linear(), x, y, steps=2).shape == x.shape
 
 
+@every_twin
+def test_the_heads_start_alike_but_share_nothing(make, D):
+    twin = make()
+    part = "head" if hasattr(twin, "head_un") else "decoder"
+    un, cond = getattr(twin, f"{part}_un"), getattr(twin, f"{part}_cond")
+    for p, q in zip(un.parameters(), cond.parameters(), strict=True):
+        assert torch.equal(p, q)
+        assert p.data_ptr() != q.data_ptr()
+
+
 def test_a_twin_costs_about_1_4_networks():
     for width in (64, 128):
         mlp, twin = (sum(p.numel() for p in make(3, width=width).parameters()) for make in (MLP, TwinMLP))
