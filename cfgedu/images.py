@@ -1,4 +1,4 @@
-"""Real images as tensors: the 8x8 digits that come with scikit-learn, and MNIST from files on disk.
+"""Real images as tensors: the 8x8 digits that come with scikit-learn, and MNIST from the disk or a public mirror.
 
 x, y = load("digits", split="train")     # x (N,1,H,W) float32 in [-1, 1], y (N,) long
 """
@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,13 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from cfgedu.checkpoints import DATA
+from cfgedu.download import fetch
 
 SETS = ("digits", "mnist")
 SPLITS = ("train", "test")
 PREFIX = {"train": "train", "test": "t10k"}  # how MNIST's own files name the two
+MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist", "https://ossci-datasets.s3.amazonaws.com/mnist")
+GZIP = b"\x1f\x8b"  # how every gzip file starts
 WAYS_OUT = (
     "Put MNIST's four IDX files, gzip-compressed or not, into data/mnist/ of the course or into a folder mnist/ inside "
     'the folder that the environment variable CFGEDU_DATA names; or use load("digits"), which needs no files.'
@@ -37,8 +41,10 @@ def load(name: str, split: str = "train") -> tuple[Tensor, Tensor]:
     """(x (N,1,H,W) float32 in [-1, 1], y (N,) long with labels 0..9).
 
     "digits": 8x8, 1297 to train on and 500 to test with, a fixed split in which every class has its share.
-    "mnist": 28x28, 60,000 and 10,000, read from $CFGEDU_DATA/mnist or data/mnist and checked against known sums.
-    Raises ValueError for another name or split or a damaged file, FileNotFoundError where MNIST's files are missing.
+    "mnist": 28x28, 60,000 and 10,000, from $CFGEDU_DATA/mnist, else from data/mnist, else downloaded to there, each
+    file checked against a known sum. A damaged file in data/mnist is downloaded again; in your folder it is an error.
+    Raises ValueError for another name or split or a damaged file of yours, FileNotFoundError where a file of MNIST is
+    neither there nor to be had, OSError where it cannot be kept.
     """
     if name not in SETS:
         raise ValueError(f"name must be one of {SETS}, got {name!r}")
@@ -63,30 +69,57 @@ def mnist(split: str) -> tuple[Tensor, Tensor]:
 
 
 def idx_file(name: str, ndim: int) -> np.ndarray:
-    """The array in the IDX file `name`, from the first folder that has it, after its content was checked."""
-    folders = [DATA / "mnist"]
-    if os.environ.get("CFGEDU_DATA"):
-        folders.insert(0, Path(os.environ["CFGEDU_DATA"]) / "mnist")
-    candidates = [folder / f"{name}{suffix}" for folder in folders for suffix in ("", ".gz")]
-    path = next((path for path in candidates if path.is_file()), None)
-    if path is None:
-        raise FileNotFoundError(f"MNIST's file {name} is not in {' or '.join(map(str, folders))}. {WAYS_OUT}")
+    """The array in MNIST's file `name`: from the reader's own folder, else from data/mnist, else from a mirror."""
+    own = os.environ.get("CFGEDU_DATA")
+    cache = DATA / "mnist"
+    check = partial(checked, name=name, ndim=ndim)
+    troubles = []
+    for folder in [Path(own) / "mnist", cache] if own else [cache]:
+        paths = [path for path in (folder / f"{name}.gz", folder / name) if path.is_file()]
+        for path in paths:
+            try:
+                return check(path.read_bytes())
+            except ValueError as error:
+                if folder != cache:
+                    raise ValueError(f"{path} is damaged: {error}. {WAYS_OUT}") from error
+                troubles.append(f"{path} is damaged: {error}")
+        if not paths:
+            troubles.append(f"{folder} does not have it")
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is truncated or not a gzip file ({error}). {WAYS_OUT}") from error
+        return fetch(cache / f"{name}.gz", [f"{mirror}/{name}.gz" for mirror in MIRRORS], check)
+    except ConnectionError as error:
+        troubles.append(str(error))
+        raise FileNotFoundError("\n".join([f"No good copy of MNIST's file {name}:", *troubles, WAYS_OUT])) from error
+    except OSError as error:
+        raise OSError(f"MNIST's file {name} came, but could not be kept: {error}. {WAYS_OUT}") from error
+
+
+def checked(content: bytes, name: str, ndim: int) -> np.ndarray:
+    """The array in MNIST's file `name`, gzip-compressed or not; ValueError with the trouble for any other content."""
+    content = unpacked(content)
+    array = parse_idx(content, ndim)
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256[name]:
-        raise ValueError(f"{path} is damaged: its content has SHA-256 {found}, not {SHA256[name]}. {WAYS_OUT}")
-    return parse_idx(content, ndim, path)
+        raise ValueError(f"its content has SHA-256 {found}, not {SHA256[name]}")
+    return array
 
 
-def parse_idx(content: bytes, ndim: int, path: Path) -> np.ndarray:
+def unpacked(content: bytes) -> bytes:
+    """By its first bytes, not by a name: browsers and servers unpack what they pass on, and keep the .gz."""
+    if not content.startswith(GZIP):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"its gzip compression is broken ({error})") from error
+
+
+def parse_idx(content: bytes, ndim: int) -> np.ndarray:
     """IDX: two zero bytes, 8 for unsigned bytes, the number of dimensions, their sizes as 4 big-endian bytes, data."""
     if content[:4] != bytes([0, 0, 8, ndim]):
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes in {ndim} dimensions: it starts {content[:4]!r}")
+        raise ValueError(f"it is no {ndim}-dimensional IDX file of unsigned bytes, it starts {content[:16]!r}")
     start = 4 + 4 * ndim
     sizes = np.frombuffer(content[4:start].ljust(4 * ndim, b"\0"), dtype=">u4").tolist()
     if len(content) != start + math.prod(sizes):
-        raise ValueError(f"{path} should hold {sizes} bytes after its header, got {max(len(content) - start, 0)} bytes")
+        raise ValueError(f"it should hold {sizes} bytes after its header, and has {max(len(content) - start, 0)}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes).copy()

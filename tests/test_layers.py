@@ -11,7 +11,7 @@ MOST_LINES = 300
 LAYERS = (
     ("protocol", "schedule"),
     ("guidance", "samplers", "losses", "toy", "parts", "unet", "models"),
-    ("images", "checkpoints", "training", "metrics", "plots", "checks", "exercises"),
+    ("download", "images", "checkpoints", "training", "metrics", "plots", "checks", "exercises"),
     ("widgets",),
 )
 

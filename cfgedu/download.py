@@ -1,0 +1,73 @@
+"""Files from the network: from the first mirror whose answer passes a check, and on the disk whole or not at all.
+
+array = fetch(path, [url, another_url], check)     # check(content) returns what the caller wants of it, or raises
+"""
+
+import io
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from pooch import HTTPDownloader
+from tqdm import tqdm
+
+T = TypeVar("T")
+TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+CHUNK = 2**14  # bytes that move the progress bar once
+
+
+def fetch(path: Path, urls: Iterable[str], check: Callable[[bytes], T]) -> T:
+    """check(content) for the first of `urls` whose content passes; that content then lies at `path`.
+
+    An answer that stalls, breaks off, or makes `check` raise ValueError sends us on to the next mirror. Until one
+    passes nothing is written. Raises ConnectionError with a line "url: reason" for each mirror if none does, and
+    another OSError if `path` cannot be written.
+    """
+    failures, outer = [], sys.exception()
+    for url in urls:
+        try:
+            content = get(url, path.name)
+            checked = check(content)
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors
+            failures.append(f"{url}: {reason(error, outer)}")
+        else:
+            put(path, content)
+            return checked
+    raise ConnectionError("\n".join(failures))
+
+
+def get(url: str, name: str) -> bytes:
+    """The body of the answer, behind a progress bar called `name`."""
+    body = io.BytesIO()
+    # pooch sets the bar's total once it knows it. Until then it must not be None: such a bar has no truth value.
+    with tqdm(total=1, desc=name, unit="B", unit_scale=True, leave=False) as bar:
+        HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT)(url, body, None)
+    return body.getvalue()
+
+
+def put(path: Path, content: bytes) -> None:
+    """All or nothing: a name of its own keeps apart those who write at once, and the renaming is atomic."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def reason(error: Exception, outer: BaseException | None) -> str:
+    """A few words: the server's status, or the first of the errors that led to this one ("Connection refused").
+
+    `outer` is what the caller was handling already: Python appends it to the chain, but it is none of the causes.
+    """
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answered {response.status_code} {response.reason}"
+    if isinstance(error, OSError):
+        while (cause := error.__cause__ or error.__context__) not in (None, outer):
+            error = cause
+    return str(error) or type(error).__name__
