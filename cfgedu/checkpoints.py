@@ -1,24 +1,36 @@
 """Checkpoint files: safetensors with the metadata as JSON. Reading one never unpickles; writing one is atomic.
 
 A file holds the network's weights (`model.*`, the averaged ones where training kept an average), the schedule's table
-(`alpha_bar`, where there is one) and the name and constructor arguments from which the network is rebuilt.
+(`alpha_bar`, where there is one), tensors that go with them (`extra.*`), the name and constructor arguments from which
+the network is rebuilt, and the sum of all tensors, by which a damaged file is known.
 """
 
+import hashlib
 import json
 import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
+import safetensors
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from cfgedu import __version__
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet
 from cfgedu.schedule import Schedule
 
 DATA = Path(__file__).resolve().parent.parent / "data"
+VERSIONS = {
+    "cfgedu": __version__,
+    "numpy": numpy.__version__,
+    "python": platform.python_version(),
+    "safetensors": safetensors.__version__,
+    "torch": torch.__version__,
+}
 CLASSES = {model.__name__: model for model in (MLP, TwinMLP, UNet, TwinUNet, Judge)}
 
 
@@ -29,20 +41,37 @@ def checkpoint_path(name_or_path: str | Path) -> Path:
     return DATA / f"{path}.safetensors" if is_name else path
 
 
+def tensor_sum(tensors: dict[str, Tensor]) -> str:
+    """The SHA-256 sum of names, types, shapes and contents; the tensors' order, device and strides change nothing."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        tensor = tensor.detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.flatten().view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict) -> None:
-    """All or nothing: the file at `path` is the old one or the new one, whenever the program stops."""
+    """All or nothing: the file at `path` is the old one or the new one, whenever the program stops.
+
+    The metadata get the entry "sha256", the sum of the tensors.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {**metadata, "sha256": tensor_sum(tensors)}
     try:
-        save_file(tensors, temporary, metadata={"cfgedu": json.dumps(metadata)})
+        with open(temporary, "wb") as file:
+            file.write(save(tensors, metadata={"cfgedu": json.dumps(metadata)}))
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the new name with nothing behind it
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """(tensors, metadata). Raises FileNotFoundError, or ValueError for a file that is cut short or of another kind."""
+    """(tensors, metadata). Raises FileNotFoundError, or ValueError for a file that is damaged or of another kind."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}")
     try:
@@ -53,7 +82,11 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise ValueError(f"{path} is truncated or not a safetensors file ({error})") from error
     if "cfgedu" not in metadata:
         raise ValueError(f"{path} is not a checkpoint of this course: it lacks the metadata entry 'cfgedu'")
-    return tensors, json.loads(metadata["cfgedu"])
+    metadata = json.loads(metadata["cfgedu"])
+    found = tensor_sum(tensors)
+    if metadata.get("sha256", found) != found:
+        raise ValueError(f"{path} is damaged: its tensors have the sum {found}, not the {metadata['sha256']} it names")
+    return tensors, metadata
 
 
 def describe(model: nn.Module) -> dict:
@@ -69,10 +102,17 @@ def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def save_checkpoint(path: str | Path, model: nn.Module, schedule: Schedule | None, metadata: dict) -> Path:
+def save_checkpoint(
+    path: str | Path,
+    model: nn.Module,
+    schedule: Schedule | None,
+    metadata: dict,
+    extra: dict[str, Tensor] | None = None,
+) -> Path:
     """Write `model` as it is, its schedule (None for a judge) and your own JSON-able metadata; returns the path.
 
     After `train` the model holds its averaged weights, so that is what the file holds. A bare name goes to data/.
+    `extra` are further tensors to keep with it, such as the moments of a judge's features over real images.
     Raises TypeError for a network that `load_checkpoint` could not rebuild, ValueError for a schedule of another T.
     """
     if type(model).__name__ not in CLASSES:
@@ -83,8 +123,7 @@ def save_checkpoint(path: str | Path, model: nn.Module, schedule: Schedule | Non
     if schedule is not None:
         tensors["alpha_bar"] = schedule.alpha_bar
     path = checkpoint_path(path)
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    write(path, tensors, {"versions": versions, **metadata, **describe(model)})
+    write(path, tensors | prefixed("extra", extra or {}), {"versions": VERSIONS, **metadata, **describe(model)})
     return path
 
 
@@ -92,7 +131,8 @@ def load_checkpoint(name_or_path: str | Path, device="cpu") -> tuple[nn.Module, 
     """(model, schedule, metadata) of a checkpoint: the averaged weights, in eval mode, on `device`.
 
     A bare name is looked up in data/; the schedule is None where the file holds none (a judge).
-    Raises FileNotFoundError, or ValueError that names the file if it is truncated or does not hold what it says.
+    Tensors that were saved as `extra` are in metadata["extra"].
+    Raises FileNotFoundError, or ValueError that names the file if it is damaged or does not hold what it says.
     """
     path = checkpoint_path(name_or_path)
     tensors, metadata = read(path)
@@ -106,7 +146,8 @@ def load_checkpoint(name_or_path: str | Path, device="cpu") -> tuple[nn.Module, 
         schedule = Schedule(tensors["alpha_bar"]) if "alpha_bar" in tensors else None
     except (TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise ValueError(f"{path} does not hold the {name} with config {config} that it names: {error}") from error
-    return model.to(device).eval(), schedule, metadata
+    extra = under("extra", tensors)
+    return model.to(device).eval(), schedule, {**metadata, "extra": extra} if extra else metadata
 
 
 def load_or_train(

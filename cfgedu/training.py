@@ -3,41 +3,38 @@
     losses = train(net, lambda m, x0, y, g: eps_loss(m, schedule, x0, y, 0.1, g), mixture.sample, 4000, generator=g)
 
 The loop knows neither diffusion nor guidance: `loss(model, x0, y, generator)` gives a scalar, `data(n, generator)`
-gives (x0, y). All randomness comes from `generator`.
+gives (x0, y). All randomness comes from `generator`. As a command it trains the networks on images:
+
+    python -m cfgedu.training --help
 """
 
+import argparse
 import math
 import signal
-import threading
-from collections.abc import Callable
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from cfgedu.checkpoints import (
-    checkpoint_path,
-    describe,
-    load_checkpoint,
-    load_or_train,
-    prefixed,
-    read,
-    save_checkpoint,
-    under,
-    write,
-)
+from cfgedu.checkpoints import checkpoint_path, load_checkpoint, load_or_train, read, save_checkpoint
+from cfgedu.command import command_line, parse, recipe, shown
+from cfgedu.parallel import own_stream, processes, rank, shared, world
 from cfgedu.protocol import check_data, check_labels
+from cfgedu.run import Run, uninterrupted
 
-__all__ = ["batches", "load_checkpoint", "load_or_train", "save_checkpoint", "train"]
+__all__ = ["Diverged", "batches", "load_checkpoint", "load_or_train", "save_checkpoint", "train"]
 
-WARM_UP = 100  # steps
 CLIP = 1.0  # largest norm of the gradient
 
 Data = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+
+
+class Diverged(RuntimeError):
+    """The loss or its gradient is no longer finite."""
 
 
 def batches(x: Tensor, y: Tensor) -> Data:
@@ -70,6 +67,7 @@ def train(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     every: int = 1000,
+    about: dict | None = None,
 ) -> Tensor:
     """Train `model` in place for `steps` steps in all; returns the loss of every step (steps,).
 
@@ -86,28 +84,31 @@ def train(
     100 more are bit for bit the same as 200, and the losses returned are those of all 200.
 
     Raises TypeError or ValueError for arguments or data that do not fit, FileNotFoundError or ValueError for a
-    checkpoint that cannot be resumed, RuntimeError when the loss or its gradient is no longer finite; the file then
-    stays as it was.
+    checkpoint that cannot be resumed, Diverged (a RuntimeError) when the loss or its gradient is no longer finite; the
+    file then stays as it was.
     """
     check_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every)
     device = next(model.parameters()).device
-    run = Run(model, generator, {"batch": batch, "lr": lr, "ema": ema})
+    loss_of_batch = shared(model, loss, generator)  # before the run copies the weights: it makes them those of rank 0
+    run = Run(model, generator, {"batch": batch, "lr": lr, "ema": ema}, about)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if resume:
         run.load(path, steps)
-    bar = tqdm(total=steps, initial=run.step, desc="training", unit="step")
+    own_stream(generator, run.step)
+    path = path if rank() == 0 else None
+    bar = Bar(total=steps, initial=run.step, desc="training", unit="step", disable=rank() > 0)
     try:
         while run.step < steps:
             x0, y = data(batch, generator)
             check_batch(x0, y, batch, getattr(model, "K", None))
             run.optimizer.zero_grad()
-            value = loss(model, x0.to(device), y.to(device), generator)
+            value = loss_of_batch(x0.to(device), y.to(device))
             if not isinstance(value, Tensor) or value.ndim:
                 raise ValueError(f"loss must return a scalar tensor, got {getattr(value, 'shape', value)!r}")
             value.backward()
             norm = nn.utils.clip_grad_norm_(run.weights, CLIP)
             if not math.isfinite(value.item()) or not math.isfinite(norm.item()):
-                raise RuntimeError(
+                raise Diverged(
                     f"step {run.step + 1} gave a loss of {value.item():.6g} with a gradient of norm {norm.item():.6g}: "
                     f"training stopped; the model holds the averaged weights of the {run.step} good steps before it"
                 )
@@ -116,12 +117,13 @@ def train(
                 run.save(path)
             if run.step % 20 == 0 or run.step == steps:
                 bar.set_postfix_str(f"loss {run.losses[-1]:.4f}", refresh=False)
-            bar.update()
+            bar.update_with(x0)
         if path:
             run.save(path)
     except KeyboardInterrupt:
         if path:
-            run.save(path)
+            with uninterrupted():  # an impatient second Ctrl-C
+                run.save(path)
         raise
     finally:
         bar.close()
@@ -130,94 +132,24 @@ def train(
     return torch.tensor(run.losses)
 
 
-class Run:
-    """What has to survive an interruption: weights, their average, the optimizer, the generator, the losses so far."""
+class Bar(tqdm):
+    """A progress bar over steps that shows images a second beside steps a second."""
 
-    def __init__(self, model: nn.Module, generator: torch.Generator, settings: dict):
-        self.model, self.generator, self.settings = model, generator, settings
-        self.weights = [p for p in model.parameters() if p.requires_grad]
-        self.average = [p.detach().clone() for p in self.weights]
-        self.optimizer = torch.optim.AdamW(self.weights, fused=True)
-        self.losses: list[float] = []
-        self.random = generator.get_state()
+    rows, kind = 0, "images"
+    shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {pace}{postfix}]"
+
+    def __init__(self, **kwargs):
+        super().__init__(bar_format=self.shape, **kwargs)
+
+    def update_with(self, x0: Tensor) -> None:
+        self.rows, self.kind = len(x0) * world(), "images" if x0.ndim == 4 else "points"
+        self.update()
 
     @property
-    def step(self) -> int:
-        return len(self.losses)
-
-    def update(self, value: Tensor) -> None:
-        """One step of AdamW, then average <- d average + (1 - d) weights with d = min(ema, n / (n + 9)).
-
-        Until n is large the average forgets faster, or the first, untrained weights would outweigh a short run.
-        """
-        n = self.step + 1
-        decay = min(self.settings["ema"], n / (n + 9))
-        with uninterrupted():  # the parts of the state change together or not at all
-            self.optimizer.param_groups[0]["lr"] = self.settings["lr"] * min(n / WARM_UP, math.sqrt(WARM_UP / n))
-            self.optimizer.step()
-            get_ema_multi_avg_fn(decay)(self.average, self.weights, None)
-            self.losses.append(value.item())
-            self.random = self.generator.get_state()
-
-    def averaged_state(self) -> dict[str, Tensor]:
-        """The model's state with the averaged weights in place of the raw ones."""
-        names = [name for name, p in self.model.named_parameters() if p.requires_grad]
-        return {**self.model.state_dict(), **dict(zip(names, self.average))}
-
-    def save(self, path: Path) -> None:
-        tensors = {
-            **prefixed("model", self.averaged_state()),
-            **prefixed("raw", self.model.state_dict()),
-            "generator": self.random,
-            "losses": torch.tensor(self.losses, dtype=torch.float64),
-        }
-        for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= prefixed(f"optimizer.{i}", state)
-        write(path, tensors, {**describe(self.model), "settings": self.settings, "step": self.step})
-
-    def load(self, path: Path, steps: int) -> None:
-        """Raises ValueError, with nothing changed, for a file of another model or another run."""
-        tensors, metadata = read(path)
-        if "raw" not in {name.split(".")[0] for name in tensors}:
-            raise ValueError(f"{path} cannot be resumed: it holds a finished network, not the state of a run")
-        expected = {**describe(self.model), "settings": self.settings}
-        different = [key for key in expected if metadata.get(key) != expected[key]]
-        if different:
-            told = "; ".join(f"{key} {metadata.get(key)} there, {expected[key]} here" for key in different)
-            raise ValueError(f"{path} cannot be resumed, it is of another model or run: {told}")
-        raw = under("raw", tensors)
-        shapes = {name: tuple(t.shape) for name, t in raw.items()}
-        if shapes != {name: tuple(t.shape) for name, t in self.model.state_dict().items()}:
-            raise ValueError(f"{path} cannot be resumed, its weights are those of another model: {shapes}")
-        if metadata["step"] > steps:
-            raise ValueError(f"steps must be at least the {metadata['step']} that {path} has done, got {steps}")
-        self.model.load_state_dict(under("model", tensors))
-        self.average = [p.detach().clone() for p in self.weights]
-        self.model.load_state_dict(raw)
-        state = {int(i): {} for i in {name.split(".")[0] for name in under("optimizer", tensors)}}
-        for name, tensor in under("optimizer", tensors).items():
-            i, key = name.split(".")
-            state[int(i)][key] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.generator.set_state(tensors["generator"])
-        self.random = tensors["generator"]
-        self.losses = tensors["losses"].tolist()
-
-
-@contextmanager
-def uninterrupted():
-    """Ctrl-C waits until the block is done. (Signals reach the main thread only: elsewhere there is nothing to do.)"""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending = []
-    previous = signal.signal(signal.SIGINT, lambda *_: pending.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if pending:
-        raise KeyboardInterrupt
+    def format_dict(self) -> dict:
+        known = super().format_dict
+        rate = known["rate"] or (self.n - self.initial) / max(known["elapsed"], 1e-9)
+        return {**known, "pace": f"{rate:.2f}step/s {rate * self.rows:.0f} {self.kind}/s"}
 
 
 def check_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every) -> None:
@@ -239,3 +171,76 @@ def check_batch(x0, y, batch: int, K: int | None) -> None:
     if len(x0) != batch:
         raise ValueError(f"x0 from data must have the {batch} rows asked for, got {len(x0)}")
     check_labels("y from data", y, batch, K)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m cfgedu.training`: trains what the options say and saves it; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with processes(options.device):
+        code = 1
+        try:
+            code, words = 0, carry_out(options, command_line(arguments, world()))
+        except KeyboardInterrupt:
+            code, words = 130, f"Stopped. {kept(options.state)}"
+            if options.state.exists():
+                words += f" Go on with\n  {command_line(arguments, world(), '--resume')}"
+        except Diverged as error:
+            words = f"{error}. {kept(options.state)} Start again under another --name with half of --lr {options.lr:g}."
+        except (OSError, ValueError) as error:
+            words = f"{str(error).rstrip('.')}. {kept(options.state)}"
+        if rank() == 0:
+            print(words, file=sys.stderr if code else sys.stdout)
+    return code
+
+
+def carry_out(options: argparse.Namespace, command: str) -> str:
+    """Train and save; returns what there is to say about it."""
+    generator = torch.Generator().manual_seed(options.seed)
+    model, schedule, loss, x, y, about = recipe(options, generator)
+    if rank() == 0:
+        size = sum(p.numel() for p in model.parameters())
+        print(f"{type(model).__name__} of {size:,} parameters, {len(x):,} images, on {options.device}")
+        if not options.resume:
+            options.state.unlink(missing_ok=True)  # --overwrite: what is there from now on is this run's
+    settings = {"batch": options.batch, "lr": options.lr, "ema": options.ema}
+    where = {"checkpoint": options.state, "resume": options.resume, "every": options.every}
+    data = batches(x, y)
+    losses = train(model, loss, data, options.steps, generator=generator, about=about, **settings, **where)
+    if rank():
+        return ""
+    state = read(options.state)[1]
+    metadata = {
+        **about,
+        **settings,
+        "steps": options.steps,
+        "final_loss": losses[-1000:].mean().item(),
+        "seconds": state["seconds"],
+        "timed_steps": state["timed"],
+        "processes": world(),
+        "threads": torch.get_num_threads(),
+        "device": str(options.device),
+        "command": command,
+    }
+    save_checkpoint(options.out, model, schedule, metadata)
+    return (
+        f"{options.steps} steps, mean loss of the last 1000: {metadata['final_loss']:.4f}. "
+        f"The averaged weights are in {shown(options.out)}, the state of the run in {shown(options.state)}."
+    )
+
+
+def kept(state: Path) -> str:
+    """Where the last good state is."""
+    try:
+        return f"The state of step {read(state)[1]['step']} is in {shown(state)}."
+    except FileNotFoundError:
+        return "No state was saved yet."
+    except (KeyError, ValueError):
+        return f"What is in {shown(state)} is no state of a run: remove it, or choose another --name."
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # `kill`, or a cluster's time limit
+    sys.exit(main())

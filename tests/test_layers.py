@@ -11,7 +11,21 @@ MOST_LINES = 300
 LAYERS = (
     ("protocol", "schedule"),
     ("guidance", "samplers", "losses", "toy", "parts", "unet", "models"),
-    ("download", "images", "checkpoints", "training", "metrics", "plots", "checks", "exercises"),
+    (
+        "download",
+        "images",
+        "checkpoints",
+        "run",
+        "parallel",
+        "command",
+        "training",
+        "stack",
+        "metrics",
+        "sweep",
+        "plots",
+        "checks",
+        "exercises",
+    ),
     ("widgets",),
 )
 

@@ -1,7 +1,9 @@
 """Training and checkpoints: a resumed run is the same run, bit for bit, and what fails leaves no damage behind."""
 
+import io
 import os
 import pickle
+import re
 import signal
 
 import pytest
@@ -13,9 +15,10 @@ from cfgedu import checkpoints
 from cfgedu.losses import eps_loss
 from cfgedu.metrics import field_error
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.run import Run, uninterrupted
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import two_gaussians
-from cfgedu.training import batches, load_checkpoint, load_or_train, save_checkpoint, train, uninterrupted
+from cfgedu.training import Bar, Diverged, batches, load_checkpoint, load_or_train, save_checkpoint, train
 
 S = linear()
 MIXTURE = two_gaussians()
@@ -108,6 +111,18 @@ def test_the_model_ends_with_the_average_of_its_weights(ema):
     torch.testing.assert_close(model.outlet.bias.detach(), average, rtol=1e-5, atol=1e-7)
 
 
+def test_the_bar_shows_loss_and_images_a_second():
+    shown = io.StringIO()
+    bar = Bar(total=4, initial=2, file=shown, mininterval=0)
+    bar.set_postfix_str("loss 0.1234", refresh=False)
+    bar.update_with(torch.zeros(64, 1, 8, 8))
+    bar.close()
+    assert "images/s, loss 0.1234" in shown.getvalue()
+    assert "3/4" in shown.getvalue()
+    steps, images = re.findall(r"([\d.]+)step/s (\d+) images/s", shown.getvalue())[-1]
+    assert float(images) == pytest.approx(64 * float(steps), rel=0.01, abs=1)
+
+
 def test_any_module_with_any_loss_can_be_trained():
     x = torch.randn(64, 3, generator=seeded())
     model = nn.Linear(3, 1)
@@ -154,6 +169,85 @@ def test_an_interrupted_run_is_saved_and_resumed_bit_for_bit(tmp_path, where):
         run(60, checkpoint=path, **interrupted)
     assert checkpoints.read(path)[1]["step"] == 37
     assert same(run(60), run(60, net(seed=9), checkpoint=path, resume=True))
+
+
+def channels_last(make, seed=0):
+    with weights_from(seeded(seed)):
+        return make(3, width=8, mults=(1, 2)).to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("make", [UNet, TwinUNet])
+def test_a_channels_last_network_resumes_bit_for_bit(tmp_path, make):
+    """A file knows no strides: read back as they lie there, the moments would belong to other weights."""
+    x, y = torch.randn(40, 1, 8, 8, generator=seeded(3)), torch.arange(40) % 3
+    path, data = tmp_path / "run.safetensors", batches(x, y)
+    whole = run(8, channels_last(make), data)
+    run(4, channels_last(make), data, checkpoint=path)
+    resumed = run(8, channels_last(make, seed=9), data, generator=seeded(9), checkpoint=path, resume=True)
+    assert same(whole, resumed)
+    assert any(not p.is_contiguous() for p in resumed[0].parameters())
+
+
+def test_a_resumed_moment_lies_in_memory_as_its_weights_do(tmp_path):
+    x, y = torch.randn(40, 1, 8, 8, generator=seeded(3)), torch.arange(40) % 3
+    path = tmp_path / "run.safetensors"
+    run(2, channels_last(UNet), batches(x, y), checkpoint=path)
+    state = Run(channels_last(UNet), seeded(), {"batch": 16, "lr": 3e-3, "ema": 0.999})
+    state.load(path, 2)
+    moments = [(p, state.optimizer.state[p][key]) for p in state.weights for key in ("exp_avg", "exp_avg_sq")]
+    assert all(moment.stride() == p.stride() for p, moment in moments)
+    tensors = checkpoints.under("optimizer", checkpoints.read(path)[0])
+    for i, p in enumerate(state.weights):
+        assert torch.equal(state.optimizer.state[p]["exp_avg"], tensors[f"{i}.exp_avg"])
+
+
+def test_the_memory_format_changes_no_more_than_rounding():
+    """The fused step of AdamW walks weights, gradients and moments as raw memory: do they lie alike?"""
+    x, y = torch.randn(40, 1, 8, 8, generator=seeded(3)), torch.arange(40) % 3
+    ends = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        with weights_from(seeded()):
+            model = UNet(3, width=8, mults=(1, 2)).to(memory_format=memory_format)
+        ends.append(run(5, model, batches(x, y)))
+    torch.testing.assert_close(ends[0][1], ends[1][1], rtol=1e-4, atol=1e-5)
+    for p, q in zip(ends[0][0].parameters(), ends[1][0].parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+
+
+def test_a_second_ctrl_c_waits_for_the_state_to_be_saved(tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    save = Run.save
+
+    def slow(self, path):
+        os.kill(os.getpid(), signal.SIGINT)
+        save(self, path)
+
+    monkeypatch.setattr(Run, "save", slow)
+    with pytest.raises(KeyboardInterrupt):
+        run(60, checkpoint=path, loss=FailsAt(8, KeyboardInterrupt(), loss))
+    assert checkpoints.read(path)[1]["step"] == 7
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_the_run_is_about_must_agree(tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(3, checkpoint=path, about={"data": "digits", "p_drop": 0.1})
+    run(4, checkpoint=path, about={"data": "digits", "p_drop": 0.1}, resume=True)
+    with pytest.raises(ValueError, match=r"about .*'p_drop': 0.1.* there, .*'p_drop': 0.2.* here"):
+        run(5, checkpoint=path, about={"data": "digits", "p_drop": 0.2}, resume=True)
+    run(5, checkpoint=path, resume=True)  # who says nothing is asked nothing
+    run(6, checkpoint=path, about={"data": "mnist"}, resume=True)  # and a file that says nothing fits
+    assert checkpoints.read(path)[1]["about"] == {"data": "mnist"}
+
+
+def test_the_time_of_a_run_adds_up(tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(10, checkpoint=path)
+    first = checkpoints.read(path)[1]
+    run(30, checkpoint=path, resume=True)
+    second = checkpoints.read(path)[1]
+    assert (first["timed"], second["timed"]) == (10, 30)
+    assert 0 < first["seconds"] < second["seconds"]
 
 
 def test_after_an_interrupt_the_model_holds_the_average_so_far():
@@ -239,7 +333,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, bad):
         calls.append(1)
         return loss(model, *args) * (bad if len(calls) == 6 else 1)
 
-    with pytest.raises(RuntimeError, match=f"step 26 gave a loss of {bad}.*the 25 good steps before it"):
+    with pytest.raises(Diverged, match=f"step 26 gave a loss of {bad}.*the 25 good steps before it"):
         run(60, model, loss=breaks, checkpoint=path, resume=True)
     assert path.read_bytes() == content
     assert torch.equal(model.outlet.weight, run(25)[0].outlet.weight)
@@ -321,6 +415,36 @@ def test_a_checkpoint_comes_back_as_it_went(tmp_path, model):
     assert metadata["versions"]["torch"] == torch.__version__
 
 
+def test_tensors_that_go_with_a_network_come_back_with_it(tmp_path):
+    extra = {"mean": torch.arange(4.0), "covariance": torch.eye(4, dtype=torch.float64)}
+    path = save_checkpoint(tmp_path / "judge.safetensors", NETWORKS["Judge"], None, {"accuracy": 0.5}, extra)
+    metadata = load_checkpoint(path)[2]
+    assert metadata["accuracy"] == 0.5
+    assert set(metadata["extra"]) == set(extra)
+    assert all(torch.equal(metadata["extra"][name], extra[name]) for name in extra)
+    assert "extra" not in load_checkpoint(save_checkpoint(path, net(), S, {}))[2]
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = save_checkpoint(tmp_path / "net.safetensors", net(), S, {})
+    content = bytearray(path.read_bytes())
+    for place in (len(content) - 1, len(content) - 5000):  # in the tensors, after the header
+        damaged = content.copy()
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"net.safetensors is damaged: its tensors have the sum"):
+            load_checkpoint(path)
+
+
+def test_the_sum_is_of_names_types_shapes_and_contents():
+    a, b = torch.arange(6.0).reshape(2, 3), torch.zeros((), dtype=torch.int64)
+    total = checkpoints.tensor_sum({"a": a, "b": b})
+    assert total == checkpoints.tensor_sum({"b": b, "a": a.T.contiguous().T})
+    others = [{"a": a}, {"a": b, "b": a}, {"a": a.reshape(3, 2), "b": b}, {"a": a + 1, "b": b}, {"a": a, "b": b.int()}]
+    assert total not in map(checkpoints.tensor_sum, others)
+    assert len(set(map(checkpoints.tensor_sum, others))) == len(others)
+
+
 def test_a_bare_name_is_looked_up_in_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "DATA", tmp_path)
     made = []
@@ -367,7 +491,7 @@ def test_a_checkpoint_that_is_not_what_it_says_is_refused(tmp_path):
     refuse("net.safetensors does not hold the MLP", tensors={k: t for k, t in weights.items() if "inlet" not in k})
     refuse("net.safetensors does not hold the MLP", tensors={})
     refuse("alpha_bar must", tensors={**weights, "alpha_bar": torch.ones(3)})
-    checkpoints.save_file(weights, path)
+    path.write_bytes(checkpoints.save(weights))
     with pytest.raises(ValueError, match=r"net.safetensors is not a checkpoint of this course"):
         load_checkpoint(path)
 
@@ -384,11 +508,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     path = save_checkpoint(tmp_path / "net.safetensors", net(), S, {})
     content = path.read_bytes()
 
-    def half(tensors, target, metadata):
-        target.write_bytes(b"half of it")
+    def full(descriptor):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", half)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(path, net(seed=1), S, {})
     assert path.read_bytes() == content

@@ -1,0 +1,181 @@
+"""`course.py checkpoints`, and what it made: the files in data/."""
+
+import pytest
+import torch
+from helpers import seeded
+from test_images import REAL
+
+from cfgedu import checkpoints as files
+from cfgedu import command
+from cfgedu.checkpoints import load_checkpoint, save_checkpoint
+from cfgedu.images import load
+from cfgedu.metrics import features, judge_accuracy, moments
+from cfgedu.models import Judge, TwinUNet, UNet
+from cfgedu.schedule import linear
+from tools import checkpoints
+
+SHIPPED = files.DATA  # before any test puts another folder in its place
+MOST_BYTES = 6_000_000
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for module in (files, command, checkpoints):
+        monkeypatch.setattr(module, "DATA", tmp_path / "data")
+    monkeypatch.setattr(checkpoints, "RUNS", tmp_path / "runs")
+    return tmp_path
+
+
+def spots(split="train"):
+    """Images that a judge learns in no time: class c is a bright row."""
+    y = torch.arange(400 if split == "train" else 100) % 10
+    x = torch.full((len(y), 1, 10, 10), -1.0)
+    x[torch.arange(len(y)), :, y] = 1
+    return x + 0.01 * torch.randn(x.shape, generator=seeded(len(y))), y
+
+
+# ---- the tool ----
+
+
+def test_the_commands_are_good_ones_for_the_names_they_make():
+    for name, arguments in checkpoints.NETWORKS.items():
+        options = command.parse([*arguments, "--overwrite"])
+        assert options.out == SHIPPED / f"{name}.safetensors"
+        assert options.state.name == options.out.name
+
+
+def test_a_run_is_gone_on_with_or_started_over(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(checkpoints.training, "main", lambda arguments: asked.append(arguments) or 0)
+    arguments = checkpoints.NETWORKS["mnist-unet"]
+    assert checkpoints.main(["mnist-unet"]) == 0
+    (folder / "runs").mkdir()
+    (folder / "runs/mnist-unet.safetensors").touch()
+    assert checkpoints.main(["mnist-unet"]) == 0
+    assert checkpoints.main(["mnist-unet", "--fresh"]) == 0
+    assert asked == [[*arguments, last] for last in ("--overwrite", "--resume", "--overwrite")]
+
+
+def test_everything_is_made_in_order_until_something_fails(monkeypatch):
+    made = []
+    monkeypatch.setattr(checkpoints, "network", lambda name, fresh: made.append(name) or 0)
+    monkeypatch.setattr(checkpoints, "judge", lambda fresh: made.append("judge") or 0)
+    monkeypatch.setattr(checkpoints, "measure", lambda samplers, fresh: made.append(samplers) or 0)
+    assert checkpoints.main([]) == 0
+    assert made == ["mnist-unet", "mnist-twin-unet", "judge", ["ddim", "ddpm", "euler-maruyama"]]
+    made.clear()
+    assert checkpoints.main(["mnist-sweep", "mnist-unet", "--samplers", "ddpm"]) == 0
+    assert made == ["mnist-unet", ["ddpm"]]
+    monkeypatch.setattr(checkpoints, "judge", lambda fresh: 1)
+    made.clear()
+    assert checkpoints.main([]) == 1
+    assert made == ["mnist-unet", "mnist-twin-unet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["mnist-gan"], "there is no mnist-gan; there are mnist-unet, mnist-twin-unet, mnist-judge, mnist-sweep"),
+        (["--samplers", "heun"], "invalid choice: 'heun'"),
+        (["--threads", "0"], "--threads: must be a whole number of 1 or more, got '0'"),
+    ],
+)
+def test_what_it_does_not_know(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        checkpoints.main(arguments)
+    assert stop.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def quick_judge(folder, monkeypatch):
+    monkeypatch.setattr(checkpoints, "load", lambda name, split="train": spots(split))
+    monkeypatch.setattr(checkpoints, "JUDGE_STEPS", 120)
+    monkeypatch.setattr(checkpoints, "Judge", lambda size: Judge(size=size, width=8, features=8))
+    monkeypatch.setattr(checkpoints, "judge_loss", lambda net, x, y, g: torch.nn.functional.cross_entropy(net(x), y))
+    return folder
+
+
+def test_the_judge_comes_with_its_accuracy_and_the_moments_of_real_images(quick_judge):
+    assert checkpoints.main(["mnist-judge"]) == 0
+    judge, schedule, about = load_checkpoint("mnist-judge")
+    assert schedule is None
+    x, y = spots("test")
+    assert about["accuracy"] == judge_accuracy(judge, x, y) >= 0.99
+    mean, covariance = moments(features(judge, x))
+    torch.testing.assert_close(about["extra"]["mean"], mean)
+    torch.testing.assert_close(about["extra"]["covariance"], covariance)
+    assert about["command"] == "python3 course.py checkpoints mnist-judge"
+    assert about["steps"] == 120
+    assert about["data_sha256"] == command.data_sum(*spots())
+    assert about["test_sha256"] == command.data_sum(x, y)
+
+
+def test_a_judge_below_the_bar_is_not_kept(quick_judge, monkeypatch, capsys):
+    monkeypatch.setattr(checkpoints, "JUDGE_STEPS", 1)
+    assert checkpoints.main(["mnist-judge"]) == 1
+    assert "less than 0.99: it is not kept" in capsys.readouterr().err
+    assert not (quick_judge / "data").exists()
+
+
+def test_the_judges_images_move_by_up_to_two_pixels_and_nothing_is_lost():
+    x = torch.full((1, 1, 28, 28), -1.0)
+    x[0, 0, 4, 23] = 1
+    seen = []
+
+    def net(images):
+        seen.append(images[0, 0])
+        return torch.zeros(1, 10)
+
+    g = seeded()
+    for _ in range(200):
+        checkpoints.judge_loss(net, x, torch.zeros(1, dtype=torch.long), g)
+    places = {divmod(int(image.argmax()), 28) for image in seen}
+    assert places == {(4 + down, 23 + right) for down in range(-2, 3) for right in range(-2, 3)}
+    assert torch.stack(seen)[:, :2].std() == pytest.approx(0.3, abs=0.01)
+
+
+def test_the_sweep_reads_the_shipped_names(folder, monkeypatch):
+    asked = {}
+    for name, kind in (("mnist-unet", UNet), ("mnist-twin-unet", TwinUNet)):
+        save_checkpoint(name, kind(10, width=8), linear(), {})
+    save_checkpoint("mnist-judge", Judge(size=28, width=4, features=4), None, {})
+    names = ("path", "nets", "judge", "s", "r")
+    monkeypatch.setattr(checkpoints, "sweep", lambda *given: asked.update(zip(names, given, strict=True)))
+    assert checkpoints.main(["mnist-sweep", "--samplers", "ddim"]) == 0
+    assert asked["path"] == folder / "data/mnist-sweep.json"
+    assert {name: type(net[0]) for name, net in asked["nets"].items()} == {"unet": UNet, "twin": TwinUNet}
+    assert asked["s"] == ["ddim"]
+    assert asked["r"] == (0, 0.5, 1, 1.5, 2, 3, 5, 8)
+
+
+# ---- what ships ----
+
+
+def shipped(name):
+    path = SHIPPED / f"{name}.safetensors"
+    assert path.stat().st_size <= MOST_BYTES
+    return load_checkpoint(path)  # which compares the sum of the tensors
+
+
+def test_the_shipped_judge_is_good_enough():
+    judge, schedule, about = shipped("mnist-judge")
+    assert judge.config == Judge(size=28).config
+    assert schedule is None
+    assert about["accuracy"] >= checkpoints.JUDGE_BAR
+    assert about["steps"] == checkpoints.JUDGE_STEPS
+    mean, covariance = about["extra"]["mean"], about["extra"]["covariance"]
+    assert mean.shape == (32,)
+    assert covariance.shape == (32, 32)
+    assert torch.linalg.eigvalsh(covariance).min() > 0
+
+
+@pytest.mark.skipif(REAL is None, reason="MNIST is not on this machine: set CFGEDU_DATA")
+def test_the_shipped_judge_on_the_real_images(monkeypatch):
+    monkeypatch.setenv("CFGEDU_DATA", str(REAL.resolve()))
+    x, y = load("mnist", "test")
+    judge, _, about = shipped("mnist-judge")
+    assert about["test_sha256"] == command.data_sum(x, y)
+    assert judge_accuracy(judge, x, y) == pytest.approx(about["accuracy"], abs=3e-4)
+    for name, value in zip(("mean", "covariance"), moments(features(judge, x)), strict=True):
+        torch.testing.assert_close(about["extra"][name], value, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,156 @@
+"""The sweep: shared noise at every setting, honest numbers, and a table that survives an interruption."""
+
+import json
+
+import pytest
+import torch
+from helpers import seeded
+
+from cfgedu import sweep
+from cfgedu.checkpoints import load_checkpoint, save_checkpoint
+from cfgedu.guidance import guided, null_pair
+from cfgedu.metrics import diversity, frechet_distance, moments
+from cfgedu.models import MLP, Judge, TwinMLP, weights_from
+from cfgedu.samplers import sample
+from cfgedu.schedule import linear
+from cfgedu.sweep import generate, judged, pair_of
+
+S = linear()
+
+
+def network(kind=MLP, seed=0):
+    with weights_from(seeded(seed)):
+        net = kind(10, dim=64, width=8, depth=2)
+        for outlet in [net.outlet] if kind is MLP else [net.outlet_un, net.outlet_cond]:
+            torch.nn.init.normal_(outlet.weight, std=0.1)
+    return net.eval()
+
+
+def small_judge():
+    with weights_from(seeded(1)):
+        return Judge(width=4, features=4).eval()
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """Checkpoints of networks and a judge of 8x8 images, as `load_checkpoint` gives them."""
+    real = torch.randn(100, 1, 8, 8, generator=seeded(2)).clamp(-1, 1)
+    mean, covariance = moments(small_judge().features(real).detach())
+    save_checkpoint(tmp_path / "j.safetensors", small_judge(), None, {}, {"mean": mean, "covariance": covariance})
+    for name, kind in (("unet", MLP), ("twin", TwinMLP)):
+        save_checkpoint(tmp_path / f"{name}.safetensors", network(kind), S, {})
+    networks = {name: load_checkpoint(tmp_path / f"{name}.safetensors") for name in ("unet", "twin")}
+    return networks, load_checkpoint(tmp_path / "j.safetensors")
+
+
+def small_sweep(path, networks, judge, samplers=("ddim", "ddpm"), scales=(0, 2.0), **more):
+    return sweep.sweep(path, networks, judge, samplers, scales, shape=(1, 8, 8), n=40, steps=2, **more)
+
+
+def settings(rows):
+    return [(row["network"], row["sampler"], row["r"]) for row in rows]
+
+
+def test_every_setting_starts_from_the_same_noise(monkeypatch):
+    """Network, sampler and r change nothing in x_T, the labels, or the fresh noise."""
+    seen = []
+
+    def watched(step, model, schedule, x, y, steps, generator):
+        seen[-1].append((x, y, generator.get_state()))
+        return sample(step, model, schedule, x, y, steps, generator)
+
+    monkeypatch.setattr(sweep, "sample", watched)
+    for net, sampler, r in ((network(), "ddpm", 0), (network(TwinMLP), "ddpm", 3.0), (network(), "euler-maruyama", 1)):
+        seen.append([])
+        images, y = generate(net, S, sampler, r, shape=(1, 8, 8), n=230, steps=3)
+        assert images.shape == (230, 1, 8, 8)
+        assert torch.equal(y, torch.arange(230) % 10)
+    assert [len(part[0]) for part in seen[0]] == [100, 100, 30]
+    for other in seen[1:]:
+        for a, b in zip(seen[0], other, strict=True):
+            assert all(map(torch.equal, a, b))
+
+
+def test_generate_is_guided_sampling():
+    net = network()
+    images, y = generate(net, S, "ddim", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=5)
+    x_T = torch.randn(30, 1, 8, 8, generator=seeded(5))
+    expected = sample(sweep.SAMPLERS["ddim"], guided(null_pair(net), 2.0), S, x_T, y, 4)
+    assert torch.equal(images, expected)
+    assert not torch.equal(images, generate(net, S, "ddim", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=6)[0])
+    with pytest.raises(ValueError, match="sampler must be one of ddim, ddpm, euler-maruyama, got 'heun'"):
+        generate(net, S, "heun", 2.0)
+
+
+def test_a_pair_of_either_kind():
+    x, t, y = torch.randn(4, 1, 8, 8, generator=seeded()), torch.full((4,), 500), torch.arange(4)
+    twin = network(TwinMLP)
+    assert all(map(torch.equal, pair_of(twin)(x, t, y), twin.pair(x, t, y)))
+    assert all(map(torch.equal, pair_of(network())(x, t, y), null_pair(network())(x, t, y)))
+
+
+def test_judged_against_a_direct_computation():
+    judge, images, y = small_judge(), torch.randn(60, 1, 8, 8, generator=seeded(4)), torch.arange(60) % 10
+    with torch.no_grad():
+        seen, logits = judge.features(images), judge(images)
+    real = moments(torch.rand(50, 4, generator=seeded(6)))
+    found = judged(judge, real, images, y)
+    assert found["accuracy"] == sum(int(a == b) for a, b in zip(logits.argmax(1), y, strict=True)) / 60
+    assert found["diversity"] == diversity(seen, y)
+    assert found["frechet"] == frechet_distance(seen, real)
+    assert found["classes"] == pytest.approx([int((logits.argmax(1) == c).sum()) / 60 for c in range(10)])
+    assert sum(found["classes"]) == pytest.approx(1)
+
+
+def test_a_sweep_measures_every_setting(tmp_path, shipped):
+    networks, judge = shipped
+    path = tmp_path / "sweep.json"
+    rows = small_sweep(path, networks, judge)
+    assert settings(rows) == [(n, s, r) for n in ("unet", "twin") for s in ("ddim", "ddpm") for r in (0, 2.0)]
+    assert json.loads(path.read_text()) == rows
+    net, schedule, about = networks["twin"]
+    images, y = generate(net, schedule, "ddpm", 2.0, shape=(1, 8, 8), n=40, steps=2)
+    extra = judge[2]["extra"]
+    row = rows[-1]
+    for key, value in judged(judge[0], (extra["mean"], extra["covariance"]), images, y).items():
+        assert row[key] == value, key
+    given = {"n": 40, "steps": 2, "seed": 0, "checkpoint": about["sha256"], "judge": judge[2]["sha256"]}
+    assert {key: row[key] for key in given} == given
+    assert row["seconds"] >= 0
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_an_interrupted_sweep_goes_on(tmp_path, shipped, monkeypatch):
+    path, made = tmp_path / "sweep.json", []
+
+    def interrupted(*args, **kwargs):
+        made.append(1)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return generate(*args, **kwargs)
+
+    monkeypatch.setattr(sweep, "generate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        small_sweep(path, *shipped)
+    kept = json.loads(path.read_text())
+    assert len(kept) == 3
+    rows = small_sweep(path, *shipped)
+    assert len(made) == 4 + 5  # of eight rows, the five that were missing
+    assert rows[:3] == kept
+    assert small_sweep(path, *shipped) == rows
+    assert len(made) == 4 + 5
+
+
+def test_rows_of_other_checkpoints_are_made_again(tmp_path, shipped):
+    networks, judge = shipped
+    path = tmp_path / "sweep.json"
+    before = small_sweep(path, networks, judge)
+    other = save_checkpoint(tmp_path / "other.safetensors", network(seed=9), S, {})
+    after = small_sweep(path, {**networks, "unet": load_checkpoint(other)}, judge, samplers=["ddim"])
+    assert sorted(settings(after)) == sorted(set(settings(before)) - {("unet", "ddpm", 0), ("unet", "ddpm", 2.0)})
+    old = dict(zip(settings(before), before, strict=True))
+    for setting, row in zip(settings(after), after, strict=True):
+        assert (row == old[setting]) == (setting[0] == "twin")
+    assert len(small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["euler-maruyama"])) == len(after) + 2
+    again = small_sweep(path, networks, judge, samplers=["ddim"], scales=[0], seed=1)
+    assert {row["seed"] for row in again} == {1}

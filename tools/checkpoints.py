@@ -1,0 +1,118 @@
+"""`course.py checkpoints [NAME ...]`: makes what ships in data/ again, networks with the commands their files name.
+
+What was interrupted goes on where it stopped; --fresh starts over. MNIST's networks take hours on a CPU.
+"""
+
+import argparse
+import sys
+
+import torch
+import torch.nn.functional as F
+
+from cfgedu import training
+from cfgedu.checkpoints import DATA, load_checkpoint, read, save_checkpoint
+from cfgedu.command import count, data_sum, parse
+from cfgedu.images import load
+from cfgedu.metrics import features, judge_accuracy, moments
+from cfgedu.models import Judge, weights_from
+from cfgedu.sweep import SAMPLERS, sweep
+from cfgedu.training import batches, train
+
+NETWORKS = {  # the arguments of `python -m cfgedu.training`
+    "mnist-unet": ["--data", "mnist", "--model", "unet", "--steps", "40000", "--threads", "1"],
+    "mnist-twin-unet": ["--data", "mnist", "--model", "twin", "--steps", "40000", "--threads", "1"],
+}
+JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
+SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
+NAMES = (*NETWORKS, JUDGE, SWEEP)
+RUNS = DATA.parent / "runs"
+
+
+def network(name, fresh):
+    """Trains one network, or goes on with its run in runs/; returns the exit code."""
+    state = parse([*NETWORKS[name], "--overwrite"]).state
+    return training.main([*NETWORKS[name], "--resume" if state.exists() and not fresh else "--overwrite"])
+
+
+def judge(fresh):
+    """Trains the classifier that judges MNIST's images, and keeps it if it is good enough; returns the exit code."""
+    x, y = load("mnist")
+    generator = torch.Generator().manual_seed(0)
+    with weights_from(generator):
+        net = Judge(size=x.shape[-1])
+    state = RUNS / f"{JUDGE}.safetensors"
+    resume = state.exists() and not fresh
+    train(net, judge_loss, batches(x, y), JUDGE_STEPS, lr=2e-3, generator=generator, checkpoint=state, resume=resume)
+    net.eval()
+    test_x, test_y = load("mnist", "test")
+    accuracy, seen = judge_accuracy(net, test_x, test_y), features(net, test_x)
+    if accuracy < JUDGE_BAR:
+        told = f"The judge is right about {accuracy:.4f} of the test images, less than {JUDGE_BAR}: it is not kept."
+        print(told, file=sys.stderr)
+        return 1
+    with torch.no_grad():
+        test_loss = F.cross_entropy(net.head(seen), test_y).item()
+    mean, covariance = moments(seen)
+    metadata = {
+        "data": "mnist",
+        "data_sha256": data_sum(x, y),
+        "test_sha256": data_sum(test_x, test_y),
+        "steps": JUDGE_STEPS,
+        "accuracy": accuracy,  # on the test images
+        "final_loss": test_loss,  # the cross-entropy on them
+        "seconds": read(state)[1]["seconds"],
+        "threads": torch.get_num_threads(),
+        "command": f"python3 course.py checkpoints {JUDGE}",
+    }
+    path = save_checkpoint(JUDGE, net, None, metadata, {"mean": mean, "covariance": covariance})
+    print(f"The judge is right about {accuracy:.4f} of the test images: {path.name}.")
+    return 0
+
+
+def judge_loss(net, x, y, generator):
+    """Cross-entropy of images moved by up to two pixels, under noise: a judge of digits, not of pixels' places."""
+    noise = torch.randn(x.shape, generator=generator, device=generator.device).to(x)
+    moved = x.roll(torch.randint(-2, 3, (2,), generator=generator).tolist(), dims=(2, 3))  # MNIST's frame is wider
+    return F.cross_entropy(net(moved + 0.3 * noise), y)
+
+
+def measure(samplers, fresh):
+    """The table of accuracy, diversity and Frechet distance over network x sampler x r."""
+    path = DATA / f"{SWEEP}.json"
+    if fresh:
+        path.unlink(missing_ok=True)
+    networks = {"unet": load_checkpoint("mnist-unet"), "twin": load_checkpoint("mnist-twin-unet")}
+    for net, _, _ in networks.values():
+        net.to(memory_format=torch.channels_last)  # a tenth faster on the CPU
+    sweep(path, networks, load_checkpoint(JUDGE), samplers, SCALES)
+    return 0
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="course.py checkpoints", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: all of them)")
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS), help="rows of the sweep")
+    parser.add_argument("--fresh", action="store_true", help="start over, even where a run or a table can be continued")
+    parser.add_argument("--threads", type=count, default=1, help="CPU threads of judge and sweep (default 1)")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in NAMES]
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    for name in [name for name in NAMES if name in options.names or not options.names]:
+        torch.set_num_threads(options.threads)
+        if name in NETWORKS:
+            code = network(name, options.fresh)
+        else:
+            code = judge(options.fresh) if name == JUDGE else measure(options.samplers, options.fresh)
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Stopped; the same command goes on with what was not finished.")
+    except (OSError, ValueError) as error:
+        sys.exit(f"course.py checkpoints: {error}")
