@@ -1,0 +1,162 @@
+"""The twin heads' picture and numbers agree with the package."""
+
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from cfgedu.guidance import null_pair
+from cfgedu.models import TwinMLP, weights_from
+from cfgedu.plots import LIM, grid
+from cfgedu.protocol import NULL
+from cfgedu.schedule import Schedule, linear
+from cfgedu.toy import islands, two_gaussians
+from cfgedu.widgets.twin import (
+    ARROWS,
+    FIELDS,
+    LONGEST,
+    POINTS,
+    SIZE,
+    START,
+    percent,
+    twin_heads,
+    twin_heads_demo,
+)
+
+
+class LeakyTwin(TwinMLP):
+    """A twin whose trunk sees the label, through a shift of x."""
+
+    def pair(self, x, t, y):
+        return super().pair(x + 0.5 * y[:, None], t, y)
+
+
+def random_twin(kind, seed=0):
+    """A twin with random outlets, or all its predictions were 0."""
+    generator = torch.Generator().manual_seed(seed)
+    with weights_from(generator):
+        twin = kind(3, width=16)
+    with torch.no_grad():
+        for outlet in (twin.outlet_un, twin.outlet_cond):
+            outlet.weight.normal_(std=0.2, generator=generator)
+    return twin
+
+
+LATE, LEAKY = random_twin(TwinMLP), random_twin(LeakyTwin, 1)
+PAIRS = [null_pair(islands().denoiser(linear())), LATE.pair, LEAKY.pair]
+FIGURE = Figure(figsize=SIZE)
+UPDATE = twin_heads(FIGURE, LATE, LEAKY)
+
+
+def drawn(**state):
+    """The arrows (3, n, 2) of the three panels, their titles on the right, and the readout."""
+    text = UPDATE(**START | state)
+    quivers = [part for ax in FIGURE.axes for part in ax.collections if hasattr(part, "U")]
+    arrows = torch.stack([torch.stack([torch.as_tensor(q.U.data), torch.as_tensor(q.V.data)], 1) for q in quivers])
+    return arrows.double(), [ax.get_title(loc="right") for ax in FIGURE.axes], text
+
+
+@torch.no_grad()
+def fields(x, t, label, shown):
+    """The field in score units of the exact pair and the two twins, written out."""
+    at, y = torch.full((len(x),), t), torch.full((len(x),), label)
+    sigma = float(1 - linear().alpha_bar[t]) ** 0.5
+    eps = [pair(x, at, y) for pair in PAIRS]
+    pick = {
+        "guidance vector g": lambda un, cond: un - cond,
+        "unconditional score": lambda un, cond: -un,
+        "conditional score": lambda un, cond: -cond,
+    }[shown]
+    return torch.stack([pick(*both) / sigma for both in eps])
+
+
+@pytest.mark.parametrize("shown", FIELDS)
+@pytest.mark.parametrize(("t", "label"), [(50, 0), (200, 2), (400, 1)])
+def test_numbers_are_the_packages(t, label, shown):
+    arrows, notes, text = drawn(t=t, label=label, shown=shown)
+    expected = fields(grid(ARROWS, LIM * (1 - 1 / ARROWS)), t, label, shown)
+    longest = float(expected.norm(dim=2).max())
+    torch.testing.assert_close(arrows, (LONGEST * expected / longest).double(), atol=1e-5, rtol=1e-4)
+    assert float(re.search(r"longest ([\d.e+-]+)", notes[0])[1]) == pytest.approx(longest, rel=0.06)
+
+    x0, y0 = islands().sample(POINTS, torch.Generator().manual_seed(0))
+    a = float(linear().alpha_bar[t])
+    eps = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(1))
+    x = (a**0.5 * x0 + (1 - a) ** 0.5 * eps)[y0 == label]
+    exact, *learned = fields(x, t, label, shown).double()
+    assert f"exact mean square {exact.square().mean():.2g}" in text
+    for name, note, u in zip(("late fusion", "leaky"), notes[1:], learned, strict=True):
+        error, size = ((v.square().mean() / exact.square().mean()).item() for v in (u - exact, u))
+        assert f"{name}: error {percent(error)}, size {percent(size)}" in text
+        assert note == f"error {percent(error)}"
+
+
+def test_only_the_leaky_twins_unconditional_field_follows_the_label():
+    fields = [drawn(shown="unconditional score", label=label) for label in range(3)]
+    scale = [float(re.search(r"longest ([\d.e+-]+)", notes[0])[1]) for _, notes, _ in fields]
+    assert len(set(scale)) > 1  # the leaky arrows set the scale, so compare the shapes of the fields
+    shapes = [arrows / arrows.flatten(1).norm(dim=1)[:, None, None] for arrows, _, _ in fields]
+    for other in shapes[1:]:
+        torch.testing.assert_close(other[:2], shapes[0][:2], atol=1e-5, rtol=1e-4)
+        assert (other[2] - shapes[0][2]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("t", [1, 1000])
+@pytest.mark.parametrize("shown", FIELDS)
+def test_extremes_are_finite(t, shown):
+    arrows, notes, text = drawn(t=t, shown=shown)
+    assert torch.isfinite(arrows).all()
+    assert "nan" not in text + "".join(notes)
+    assert "inf" not in text + "".join(notes)
+
+
+def test_shares_are_read_as_per_cent_or_as_multiples():
+    assert [percent(share) for share in (0.0, 0.0634, 1.0, 9.99, 86.4, 4.2e5)] == [
+        "0.0%",
+        "6.3%",
+        "100.0%",
+        "999.0%",
+        "86 times",
+        "4.2e+05 times",
+    ]
+
+
+def test_the_picture_follows_every_control():
+    demo = twin_heads_demo(LATE, LEAKY)
+    before, text = demo.picture.value, demo.readout.value
+    for control, value in (("t", 500), ("label", 1), ("shown", "conditional score")):
+        demo.controls[control].value = value
+        assert demo.picture.value != before
+        assert demo.readout.value != text
+        assert not demo.error.value
+        demo.set(**demo.start)
+        assert demo.readout.value == text
+
+
+def test_code_of_the_demo_draws_it(capsys):
+    demo = twin_heads_demo(LATE, LEAKY)
+    assert "partial(twin_heads, late=late, leaky=leaky)" in demo.code
+    exec(demo.code, {"late": LATE, "leaky": LEAKY})
+    assert capsys.readouterr().out.startswith("t = 200, class 0, guidance vector g")
+    plt.close("all")
+
+
+def test_another_world_and_schedule():
+    schedule = Schedule(linear().alpha_bar[::20])  # T = 50
+    demo = twin_heads_demo(TwinMLP(2, T=50), TwinMLP(2, T=50), two_gaussians(), schedule)
+    assert demo.controls["t"].max == 50
+    assert len(demo.controls["label"].options) == 2
+    assert "mixture=mixture, schedule=schedule" in demo.code
+    assert demo.readout.value.startswith("t = 10,")
+    assert "late fusion: error 100.0%, size 0.0%" in demo.readout.value  # new twins predict 0
+
+
+def test_the_stand_ins_are_what_they_stand_for():
+    """Without this, the tests above could pass on two twins of one kind."""
+    x, t = torch.randn(8, 2, generator=torch.Generator().manual_seed(2)), torch.full((8,), 200)
+    for twin, same in ((LATE, True), (LEAKY, False)):
+        first, second = (twin.pair(x, t, torch.full_like(t, k))[0] for k in (0, 1))
+        assert torch.equal(first, second) == same
+    assert torch.equal(*LEAKY.pair(x, t, torch.full_like(t, NULL)))
