@@ -1,4 +1,4 @@
-"""The digits lab of notebook 11: ten digits of one class from ten noises, and what a judge takes them for."""
+"""The digits lab of notebooks 11 and 12: ten digits of one class from ten noises, and what a judge takes them for."""
 
 from functools import lru_cache, partial
 
@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 
 from cfgedu.guidance import clip_x0, guided, null_pair
 from cfgedu.metrics import diversity, features
-from cfgedu.models import Judge
+from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, images, tiles
 from cfgedu.protocol import Denoiser
 from cfgedu.samplers import ddim_step, sample
@@ -20,13 +20,16 @@ SIZE = (9.6, 3.3)
 START = {"label": 3, "r": 2.0, "steps": 10, "seed": 0, "clip": False}
 
 
-def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8):
+def digits_lab(
+    figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
+):
     """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
 
-    net is one network that knows both modes; judge classifies images (N,1,size,size).
+    net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one
+    part more: the network, which is "one" (net) or "twin".
     """
     K, device = judge.K, next((p.device for p in getattr(net, "parameters", list)()), "cpu")
-    pair = null_pair(net)
+    pairs = {"one": null_pair(net)} | ({"twin": twin.pair} if twin else {})
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     images(left, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
     picture = moving(left.images[0])
@@ -43,10 +46,10 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
     title = moving(left.set_title("you asked for 0"))
 
     @lru_cache(maxsize=64)
-    def draw(label: int, r: float, steps: int, seed: int, clip: bool):
+    def draw(label: int, r: float, steps: int, seed: int, clip: bool, network: str):
         """Ten digits (N,1,H,W), the judge's features (N,F) of them and its probabilities (N,K)."""
         x_T = torch.randn(COUNT, 1, size, size, generator=torch.Generator().manual_seed(seed))
-        model = guided(pair, r)
+        model = guided(pairs[network], r)
         model = clip_x0(model, schedule) if clip else model
         y = torch.full((COUNT,), label, device=device)
         x = sample(ddim_step, model, schedule, x_T.to(device), y, steps).cpu()
@@ -54,8 +57,8 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
         with torch.no_grad():
             return x, seen, judge.head(seen).softmax(1)
 
-    def update(label: int, r: float, steps: int, seed: int, clip: bool) -> str:
-        x, seen, p = draw(label, r, steps, seed, clip)
+    def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
+        x, seen, p = draw(label, r, steps, seed, clip, network)
         picture.set_data(tiles(x, COLUMNS, GAP))
         guess = p.argmax(1).tolist()
         for rectangle, text, k in zip(frames, guesses, guess, strict=True):
@@ -66,7 +69,7 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
             bar.set_color(ASKED if k == label else UN)
         title.set_text(f"you asked for {label}, r = {r:.1f}")
         y = torch.full((COUNT,), label)
-        spread, at_one = (diversity(f, y) for f in (seen, draw(label, 1.0, steps, seed, clip)[1]))
+        spread, at_one = (diversity(f, y) for f in (seen, draw(label, 1.0, steps, seed, clip, network)[1]))
         return (
             f"class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {guess.count(label)} of {COUNT}; "
             f"diversity {spread:.1f} (at r = 1: {at_one:.1f}); largest |pixel| {float(x.abs().max()):.1f}"
@@ -75,15 +78,21 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
     return update
 
 
-def digits_lab_demo(net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8) -> LiveFigure:
-    """The scene with its controls."""
+def digits_lab_demo(
+    net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
+) -> LiveFigure:
+    """The scene with its controls. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release."""
+    at_once = {"continuous_update": size <= 8}
     controls = {
         "label": choice("class y", range(judge.K), START["label"]),
-        "r": slider("scale r", 0, 8, START["r"]),
-        "steps": int_slider("steps", 2, 50, START["steps"]),
-        "seed": int_slider("noise seed", 0, 20, START["seed"]),
+        "r": slider("scale r", 0, 8, START["r"], **at_once),
+        "steps": int_slider("steps", 2, 50, START["steps"], **at_once),
+        "seed": int_slider("noise seed", 0, 20, START["seed"], **at_once),
         "clip": choice("clip x0", [("no", False), ("yes", True)], START["clip"]),
     }
-    alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
     given = {"net": net, "judge": judge, "schedule": schedule} | ({} if size == 8 else {"size": size})
+    if twin:
+        given["twin"] = twin
+        controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
+    alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
     return LiveFigure(partial(digits_lab, **given), controls, size=SIZE, alt=alt)

@@ -1,0 +1,83 @@
+"""Every check of notebook 12: the right answer passes, and each named mistake is named."""
+
+import pytest
+import torch
+
+from cfgedu.exercises.n12 import check_best_scale, check_interval, check_standard_error
+
+
+def within(inside, r=lambda r: r, outside=1.0):
+    """An answer to the first exercise, with `inside(t, low, high)` for the interval."""
+    return lambda R, low, high: lambda t: torch.where(inside(t, low, high), r(R), outside)
+
+
+def right(t, low, high):
+    return (t > low) & (t <= high)
+
+
+INTERVAL = {
+    "": within(right),
+    "outside it you return 0": within(right, outside=0.0),
+    "exchanged": within(lambda *span: ~right(*span)),
+    "low < t": within(lambda t, low, high: (t >= low) & (t <= high)),
+    "t <= high": within(lambda t, low, high: (t > low) & (t < high)),
+    "not the other way round": within(lambda t, low, high: (t >= low) & (t < high)),
+    "not the scale": lambda r, low, high: lambda t: right(t, low, high),
+    "the same at every t": lambda r, low, high: lambda t: torch.full(t.shape, r),
+    "w = r - 1": within(right, lambda r: r - 1, 0.0),
+    "Return the function": lambda r, low, high: r,
+    "no answer yet": lambda r, low, high: None,
+}
+
+
+def reaching(rows, accuracy):
+    return [row for row in rows if row["accuracy"] >= accuracy]
+
+
+def distance(row):
+    return row["frechet"]
+
+
+BEST = {
+    "": lambda rows, accuracy: min(reaching(rows, accuracy), key=distance)["r"],
+    "too low an accuracy": lambda rows, accuracy: min(rows, key=distance)["r"],
+    "any that reaches the bar will do": lambda rows, accuracy: max(rows, key=lambda row: row["accuracy"])["r"],
+    "the distance, not its r": lambda rows, accuracy: min(map(distance, reaching(rows, accuracy))),
+    "position of the row": lambda rows, accuracy: rows.index(min(reaching(rows, accuracy), key=distance)),
+    "accuracy of chance": lambda rows, accuracy: max(rows, key=lambda row: row["diversity"])["r"],
+    "rows come in any order": lambda rows, accuracy: reaching(rows, accuracy)[0]["r"],
+    "just reaches": lambda rows, accuracy: min(
+        (row for row in rows if row["accuracy"] > accuracy), key=lambda row: row["frechet"]
+    )["r"],
+    "no answer yet": lambda rows, accuracy: None,
+}
+STANDARD_ERROR = {
+    "": lambda p, n: (p * (1 - p) / n) ** 0.5,
+    "take the root": lambda p, n: p * (1 - p) / n,
+    "divided by sqrt(n)": lambda p, n: (p * (1 - p)) ** 0.5,
+    "around n too": lambda p, n: (p * (1 - p)) ** 0.5 / n,
+    "not p": lambda p, n: (p / n) ** 0.5,
+    "upper bound": lambda p, n: n**-0.5,
+    "worst case": lambda p, n: 0.5 / n**0.5,
+}
+CASES = [
+    pytest.param(check, answer, mistake, id=f"{check.__name__}-{mistake or 'right'}")
+    for check, answers in (
+        (check_interval, INTERVAL),
+        (check_best_scale, BEST),
+        (check_standard_error, STANDARD_ERROR),
+    )
+    for mistake, answer in answers.items()
+]
+
+
+@pytest.mark.parametrize(("check", "answer", "mistake"), CASES)
+def test_check(check, answer, mistake, capsys):
+    check(answer)
+    shown = capsys.readouterr().out
+    if mistake:
+        assert mistake in shown
+        assert "✗" in shown or "·" in shown
+    else:
+        assert "✓" in shown
+        assert "✗" not in shown
