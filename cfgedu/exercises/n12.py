@@ -2,38 +2,7 @@
 
 from collections.abc import Callable
 
-import torch
-
 from cfgedu.checks import check
-
-
-def check_interval(answer: Callable) -> None:
-    """answer(r, low, high) -> f, where f(t (B,)) is (B,): r where low < t <= high, and 1 elsewhere."""
-    r, low, high = 3.0, 300, 700
-    t = torch.tensor([1, 299, 300, 301, 500, 699, 700, 701, 1000])
-    f = answer(r, low, high)
-    if f is None:
-        check("guidance in an interval", None, 0.0)
-        return
-    if not callable(f):
-        print(f"✗ guidance in an interval: expected a function of t; got a {type(f).__name__}. Return the function f.")
-        return
-
-    def scale(inside, r=r, outside=1.0):
-        return outside + (r - outside) * inside.double()
-
-    inside = (t > low) & (t <= high)
-    mistakes = {
-        "outside it you return 0, the unconditional model; without guidance r is 1": scale(inside, outside=0.0),
-        "inside and outside are exchanged": scale(~inside),
-        "t = low lies outside: low < t": scale((t >= low) & (t <= high)),
-        "t = high lies inside: t <= high": scale((t > low) & (t < high)),
-        "low lies outside and high inside, not the other way round": scale((t >= low) & (t < high)),
-        "you return whether t is inside, not the scale": inside,
-        "the scale is the same at every t": scale(torch.ones_like(inside)),
-        "you read the scale as Ho and Salimans' w = r - 1": scale(inside, r - 1, 0.0),
-    }
-    check("guidance in an interval", f(t), scale(inside), mistakes=mistakes)
 
 
 def check_best_scale(answer: Callable) -> None:
