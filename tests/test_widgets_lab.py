@@ -1,0 +1,191 @@
+"""The sampling lab: the cloud, its numbers and the curve behind them are what they say."""
+
+import re
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from helpers import seeded
+from matplotlib.figure import Figure
+
+from cfgedu.guidance import guided, null_pair
+from cfgedu.metrics import class_accuracy, off_support
+from cfgedu.models import MLP, weights_from
+from cfgedu.samplers import sample
+from cfgedu.schedule import linear
+from cfgedu.toy import branches, islands
+from cfgedu.widgets.lab import (
+    EXACT,
+    POINTS,
+    SAMPLERS,
+    SIZE,
+    START,
+    accuracy,
+    sampling_lab,
+    sampling_lab_demo,
+    spread,
+    support,
+    within,
+)
+
+
+def network():
+    with weights_from(seeded(3)):
+        net = MLP(3, width=16)
+    torch.nn.init.normal_(net.outlet.weight, std=0.2, generator=seeded(4))
+    return net
+
+
+NETWORKS = {"a network": network()}
+FIGURE = Figure(figsize=SIZE)
+UPDATE = sampling_lab(FIGURE, NETWORKS)
+
+
+def drawn(**state):
+    """The cloud (POINTS,2), which of its points are marked as off support, the numbers of the readout, and the text."""
+    text = UPDATE(**START | state)
+    inside, outside = (torch.tensor(line.get_xydata()).float().reshape(-1, 2) for line in FIGURE.axes[0].lines)
+    marked = torch.arange(POINTS) >= len(inside)
+    numbers = re.search(r"accuracy (\S+) .*spread (\S+) .*off support (\S+)%", text).groups()
+    return torch.cat([inside, outside]), marked, [float(v) for v in numbers], text
+
+
+def by_hand(model=EXACT, sampler="DDIM", r=3.0, steps=30, label=0, high=1000, low=0):
+    """The cloud of a state from the package's own functions, the scale written as one number a step."""
+    mixture, schedule = islands(), linear()
+    net = mixture.denoiser(schedule) if model == EXACT else NETWORKS[model]
+    x, y = torch.randn(POINTS, 2, generator=seeded(2)), torch.full((POINTS,), label)
+    noise, a, times = seeded(3), schedule.alpha_bar.tolist(), schedule.grid(steps)
+    with torch.no_grad():
+        for t, s in pairwise(times):
+            scale = r if low < t <= high else 1.0
+            eps = guided(null_pair(net), scale)(x, torch.full_like(y, t), y)
+            z = torch.randn(x.shape, generator=noise) if s else torch.zeros_like(x)
+            x = SAMPLERS[sampler](x, eps, a[t], a[s], z)
+    return x, y
+
+
+STATES = [
+    {"r": 0.0},
+    {"r": -1.0, "sampler": "DDPM"},
+    {"r": 8.0, "label": 2, "high": 600, "low": 200},
+    {"r": 4.0, "sampler": "Euler-Maruyama", "steps": 12, "label": 1},
+    {"model": "a network", "r": 2.0, "label": 1},
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_cloud_and_its_numbers(state):
+    mixture = islands()
+    cloud, marked, (hit, width, share), text = drawn(**state)
+    x, y = by_hand(**state)
+    torch.testing.assert_close(cloud.sort(0).values, x.sort(0).values, atol=2e-3, rtol=1e-3)
+    assert "nan" not in text
+    rows = x.double()
+    p = mixture.posterior(rows)[:, y[0]].mean()
+    assert hit == pytest.approx(float(p), abs=2e-3)
+    own = mixture.mean[mixture.label == y[0]].double()
+    first = (rows - own[0]).norm(dim=1) < (rows - own[1]).norm(dim=1)
+    parts = [rows[first], rows[~first]]
+    squares = sum(float((part - part.mean(0)).square().sum()) for part in parts)
+    assert width == pytest.approx((squares / rows.numel()) ** 0.5, abs=2e-3)
+    # the threshold is a quantile of one finite sample of data, and theirs is another one
+    assert share / 100 == pytest.approx(off_support(mixture, x, y, seeded(99)), abs=0.02)
+    assert float(marked.float().mean()) == pytest.approx(share / 100, abs=6e-4)
+
+
+def test_what_is_marked_lies_below_what_is_not():
+    cloud, marked, _, _ = drawn(r=8.0, label=2)
+    logp = islands().log_prob(cloud, torch.full((POINTS,), 2))
+    assert marked.any()
+    assert logp[marked].max() < logp[~marked].min()
+
+
+def test_the_dot_lies_where_the_readout_says():
+    _, _, (hit, width, _), _ = drawn(r=2.0)
+    dot = FIGURE.axes[1].lines[2].get_xydata()[0]
+    assert dot == pytest.approx([width, hit], abs=1e-3)
+
+
+def test_the_curve_runs_through_the_scales():
+    """Its points at r = 0 and 8 are clouds of their own: accuracy near p(y) at one end, near 1 at the other."""
+    UPDATE(**START | {"label": 1})
+    curve = FIGURE.axes[1].lines[0].get_xydata()
+    assert curve[0, 1] == pytest.approx(float(islands().prior[1]), abs=0.1)
+    assert curve[-1, 1] > 0.99
+    assert curve[0, 0] > curve[2, 0] > curve[-1, 0]
+
+
+def test_spread_and_accuracy_of_data():
+    for mixture in (islands(), branches()):
+        x, y = mixture.sample(20_000, seeded(5))
+        assert spread(mixture, x, y) < mixture.mean.std()
+        assert accuracy(mixture, x, y) == pytest.approx(class_accuracy(mixture, x, y), abs=0.06)
+    mixture = islands()
+    x, y = mixture.sample(20_000, seeded(5))
+    true = float((mixture.weight * mixture.std**2).sum().sqrt())
+    assert spread(mixture, x, y) == pytest.approx(true, rel=0.03)
+    apart = x + 3 * mixture.mean[torch.cdist(x, mixture.mean).masked_fill(mixture.label != y[:, None], 99).argmin(1)]
+    assert spread(mixture, apart, y) == pytest.approx(spread(mixture, x, y), rel=1e-3)
+
+
+def test_support_holds_99_per_cent():
+    mixture = islands()
+    x, y = mixture.sample(40_000, seeded(6))
+    lowest, outlines = support(mixture, x[y == 1], 1)
+    fresh, label = mixture.sample(40_000, seeded(7))
+    inside = mixture.log_prob(fresh[label == 1], label[label == 1]) > lowest
+    assert float(inside.float().mean()) == pytest.approx(0.99, abs=0.005)
+    assert len(outlines) == 2  # one round each island
+
+
+def test_within_is_r_inside_and_1_outside():
+    t = torch.tensor([1, 200, 201, 600, 601])
+    assert within(-2.0, 200, 600)(t).tolist() == [1, 1, -2, -2, 1]
+    x, y = torch.randn(8, 2, generator=seeded(0)), torch.zeros(8, dtype=torch.long)
+    pair, schedule = null_pair(islands().denoiser(linear())), linear()
+    scales = 1.0, within(5.0, 500, 500)
+    plain, nowhere = (sample(SAMPLERS["DDIM"], guided(pair, r), schedule, x, y, 5) for r in scales)
+    assert torch.equal(plain, nowhere)
+
+
+def test_the_picture_follows_every_control():
+    demo = sampling_lab_demo(NETWORKS)
+    before, text = demo.picture.value, demo.readout.value
+    changes = {"model": "a network", "sampler": "DDPM", "label": 2, "r": 1.0, "steps": 9, "high": 600, "low": 300}
+    assert changes.keys() == demo.controls.keys()
+    for control, value in changes.items():
+        demo.controls[control].value = value
+        assert demo.picture.value != before
+        assert demo.readout.value != text
+        assert not demo.error.value
+        demo.set(**demo.start)
+        assert demo.readout.value == text
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("r", [-2.0, 8.0])
+def test_extremes_are_finite(sampler, r):
+    cloud, _, numbers, text = drawn(sampler=sampler, r=r, steps=5, label=2)
+    assert torch.isfinite(cloud).all()
+    assert "nan" not in text
+    assert all(n == n for n in numbers)
+    low, high = FIGURE.axes[1].get_xlim()
+    assert low <= FIGURE.axes[1].lines[2].get_xdata()[0] <= high  # the dot stays in sight
+
+
+def test_the_networks_are_offered_and_a_short_schedule_fits():
+    assert list(sampling_lab_demo(NETWORKS).controls["model"].options) == [EXACT, "a network"]
+    demo = sampling_lab_demo(mixture=branches(), schedule=linear(20, 0.05, 0.5))
+    assert demo.controls["steps"].value <= demo.controls["steps"].max == 20
+    assert demo.controls["high"].value == 20
+    assert not demo.error.value
+
+
+def test_code_of_the_demo_draws_it(capsys):
+    demo = sampling_lab_demo()
+    exec(demo.code, {})
+    assert capsys.readouterr().out.startswith("exact scores, DDIM, 30 steps, class 0, r = 3.00 at all t")
+    exec(sampling_lab_demo(NETWORKS).code, {"networks": NETWORKS})
+    plt.close("all")
