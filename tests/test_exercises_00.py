@@ -1,6 +1,7 @@
 """Every check of notebook 00: the right answer passes, and each named mistake is named."""
 
 import pytest
+from helpers import assert_verdict, cases
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,20 +25,11 @@ GUIDED = {
     "not counted in full": lambda un, cond, r: un + r * cond,
 }
 ANSWERS = {check_scales: SCALES, check_guided: GUIDED}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert "Likely mistake" in out
-        assert mistake in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize(("check", "nothing"), [(check_scales, None), (check_guided, lambda un, cond, r: None)])

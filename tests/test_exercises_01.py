@@ -4,6 +4,7 @@ from math import sqrt
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n01 import check_betas, check_jump, check_shorten, check_time_of_snr
 from cfgedu.schedule import linear
@@ -47,20 +48,11 @@ SHORTEN = {
     "keeps the betas and not the levels": lambda a, n: linear(T=n).alpha_bar,
 }
 ANSWERS = {check_jump: JUMP, check_betas: BETAS, check_time_of_snr: SNR, check_shorten: SHORTEN}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert mistake in out
-        assert "Likely mistake" in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", list(ANSWERS))

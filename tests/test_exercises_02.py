@@ -4,6 +4,7 @@ from math import sqrt
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n02 import check_differences, check_gaussian_score, check_score_from_v, check_tweedie
 
@@ -69,20 +70,11 @@ ANSWERS = {
     check_tweedie: TWEEDIE,
     check_score_from_v: FROM_V,
 }
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert mistake in out
-        assert "Likely mistake" in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", list(ANSWERS))

@@ -4,6 +4,7 @@ from math import sqrt
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n03 import check_times, check_v_floor, check_x0_weight
 
@@ -31,19 +32,11 @@ TIMES = {
     "still uniform": lambda a: torch.ones(len(a) - 1) / (len(a) - 1),
 }
 ANSWERS = {check_x0_weight: X0_WEIGHT, check_v_floor: V_FLOOR, check_times: TIMES}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert "Likely mistake" in out
-        assert mistake in out
-    else:
-        assert "✓" in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 def test_clean_data_among_the_times_is_a_division_by_zero(capsys):

@@ -5,6 +5,7 @@ from math import sqrt
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n04 import check_beta_step, check_ddim_as_euler, check_loop, check_reverse_variance
 from cfgedu.samplers import ddpm_step
@@ -85,19 +86,11 @@ LOOPS = {
     "no step gets fresh noise": loop(noise=lambda s: False),
 }
 ANSWERS = {check_ddim_as_euler: EULER, check_beta_step: BETA, check_reverse_variance: VARIANCE, check_loop: LOOPS}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    out = said(capsys, check, answer)
-    if mistake:
-        assert "✗" in out
-        assert mistake in out
-        assert "Likely mistake" in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", [check_ddim_as_euler, check_beta_step, check_reverse_variance, check_loop])

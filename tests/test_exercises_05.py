@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n05 import check_other_guidance, check_read_posterior, check_unconditional_score
 
@@ -47,20 +48,11 @@ POSTERIOR = {
     "softmax of inner products": lambda s_un, s: torch.softmax((s @ s_un[..., None])[..., 0], 1),
 }
 ANSWERS = {check_unconditional_score: SCORE, check_other_guidance: GUIDANCE, check_read_posterior: POSTERIOR}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert "Likely mistake" in out
-        assert mistake in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", ANSWERS)

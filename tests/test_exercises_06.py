@@ -3,6 +3,7 @@
 from math import exp, sqrt
 
 import pytest
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n06 import check_classifier_guidance, check_guidance_vector, check_resting_scale
 from cfgedu.schedule import linear
@@ -44,20 +45,11 @@ SCALE = {
     "are swapped": S_COND / (S_COND - S_UN),
 }
 ANSWERS = {check_guidance_vector: VECTOR, check_classifier_guidance: CLASSIFIER, check_resting_scale: SCALE}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert "Likely mistake" in out
-        assert mistake in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 def test_two_decimals_are_enough(capsys):

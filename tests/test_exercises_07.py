@@ -1,6 +1,7 @@
 """Every check of notebook 07: the right answer passes, and each named mistake is named."""
 
 import pytest
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n07 import check_accept, check_corrector_scale, check_noised_tilted
 
@@ -38,20 +39,11 @@ CORRECTOR = {
     "divide by eta^2": lambda r, eta: (1 + eta**2) * r - 1,
 }
 ANSWERS = {check_accept: ACCEPT, check_noised_tilted: NOISED, check_corrector_scale: CORRECTOR}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert "Likely mistake" in out
-        assert mistake in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", ANSWERS)

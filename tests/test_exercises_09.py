@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n09 import check_film_pair, check_fork_costs, check_ignores_label
 from cfgedu.protocol import NULL, where_labelled
@@ -104,20 +105,11 @@ COSTS = {
     "count both heads": lambda f: (1.0, 0.5),
 }
 ANSWERS = {check_ignores_label: IGNORES, check_film_pair: FILM, check_fork_costs: COSTS}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert mistake in out
-        assert "Likely mistake" in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", ANSWERS)

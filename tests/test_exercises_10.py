@@ -5,6 +5,7 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n10 import check_interval, check_same_accuracy, check_same_end, check_x0_step
 from cfgedu.guidance import from_x0, guided, two_models
@@ -107,20 +108,11 @@ ANSWERS = {
     check_same_end: SAME_END,
     check_same_accuracy: SAME_ACCURACY,
 }
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert mistake in out
-        assert "Likely mistake" in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("check", ANSWERS)

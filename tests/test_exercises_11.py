@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n11 import check_expected_accuracy, check_grid, check_unconditional
 from cfgedu.guidance import guided, null_pair, unconditional
@@ -79,20 +80,11 @@ GRID = {
     "once for every scale": one_call_a_row,
 }
 ANSWERS = {check_unconditional: UNCONDITIONAL, check_expected_accuracy: ACCURACY, check_grid: GRID}
-CASES = [(check, *case) for check, answers in ANSWERS.items() for case in answers.items()]
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), CASES)
+@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
 def test_answers(capsys, check, mistake, answer):
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert mistake in out
-        assert "Likely mistake" in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
+    assert_verdict(capsys, check, mistake, answer)
 
 
 @pytest.mark.parametrize("answer", ALSO_RIGHT.values(), ids=ALSO_RIGHT)
