@@ -8,6 +8,7 @@ from functools import partial
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cfgedu.widgets import live
@@ -98,6 +99,13 @@ def test_the_state_is_plain_data_free_of_a_browsers_rounding():
     assert d.state == {"height": 0.7, "color": "red"}
 
 
+def test_a_value_that_differs_in_its_rounding_alone_draws_nothing():
+    d, frames = demo(), []
+    d.picture.observe(lambda change: frames.append(change), "value")
+    d.controls["height"].value = 1.0000000000000002
+    assert not frames
+
+
 def test_constants_are_part_of_the_state():
     d = LiveFigure(line, {"height": slider("height", 0, 9, 1.0)}, size=SIZE, alt="a line", constants={"color": "blue"})
     assert d.state == {"color": "blue", "height": 1.0}
@@ -168,6 +176,31 @@ def test_two_threads_draw_whole_pictures():
     for thread in threads:
         thread.join()
     assert set(seen) <= whole
+
+
+def test_a_frame_takes_one_thread_of_torch_and_gives_the_others_back():
+    d, seen, before = demo(), [], torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        d.update = lambda **state: seen.append(torch.get_num_threads()) or "text"
+        d.controls["height"].value = 2.0
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_long_readout_has_room_for_its_second_line():
+    def wordy(figure):
+        update = line(figure)
+        return lambda **state: update(**state) + " and so on" * 4
+
+    assert demo().readout.layout.min_height == "1.4em"
+    assert demo(wordy).readout.layout.min_height == "2.8em"  # 48 letters in 300 pixels
+
+
+def test_every_control_is_named_by_its_tooltip():
+    for part in demo().controls.values():
+        assert part.tooltip.startswith(part.description)  # the browser's side shows "null" where there is none
 
 
 def test_it_has_a_name_in_words_and_no_address():

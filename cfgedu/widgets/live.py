@@ -17,12 +17,14 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import ipywidgets as widgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -31,6 +33,7 @@ from cfgedu.plots import STYLE
 
 MOVING_DPI, REST_DPI, REST_AFTER = 100, 200, 0.25  # dots per inch while a control moves and at rest; seconds of rest
 SLOW = 0.1  # a frame above this many seconds shows "working"
+LETTER = 7.2  # pixels that a letter of the readout takes, in the mean, at most
 
 # JupyterLab answers controls in a thread of their own while cells run in the main one: one drawing at a time.
 DRAWING = threading.RLock()
@@ -44,12 +47,24 @@ LOOK = """<style>
   --jp-layout-color1: #FFFFFF; --jp-layout-color2: #EEEEEE; --jp-layout-color3: #DDDDDD; --jp-border-color1: #BBBBBB;
   --jp-widgets-input-color: #222222; --jp-widgets-input-background-color: #FFFFFF;
   --jp-widgets-input-border-color: #BBBBBB; }
-.cfgedu-live .widget-html-content { color: #222222; line-height: 1.4; }
+.cfgedu-live .widget-html-content { color: #222222; line-height: 1.4; text-wrap: balance; }
 .cfgedu-live pre { color: #222222; background: #F5F5F5; padding: 6px; margin: 0; overflow-x: auto; user-select: all; }
 .cfgedu-live .cfgedu-error { color: #B00020; font-weight: bold; }
 </style>"""
 
 Scene = Callable[[Figure], Callable[..., str]]
+
+
+@contextmanager
+def drawing():
+    """One drawing at a time, on one thread of torch: a frame is too small to share, and the browser needs a core."""
+    with DRAWING:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def moving(*artists):
@@ -76,7 +91,7 @@ class Picture(widgets.Image):
 
 
 class LiveFigure(widgets.VBox):
-    """Controls above a picture of the scene, its readout below, a reset button, the state as code, any error in red.
+    """Controls above a picture of the scene, its readout below, a reset button, any error in red, the state as code.
 
     controls: {state name: ipywidgets control}; constants: the part of the state that has no control; alt: the picture
     in words. `state` is plain data; `code` is a cell that draws the same picture with `still`. A browser sends the next
@@ -95,20 +110,22 @@ class LiveFigure(widgets.VBox):
         self.controls, self.constants, self.alt = dict(controls), dict(constants or {}), alt
         self.start = {name: control.value for name, control in self.controls.items()}
         self.scene, self.size, self.seconds = scene, size, 0.0
-        self.background, self.rest = None, None
-        with DRAWING, mpl.rc_context(STYLE):
+        self.background, self.rest, self.drawn = None, None, None
+        with drawing(), mpl.rc_context(STYLE):
             self.figure = Figure(figsize=size, dpi=MOVING_DPI, layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             self.update = scene(self.figure)
-            self.update(**self.state)
+            text = self.update(**self.state)
             self.canvas.draw()
         self.figure.set_layout_engine("none")  # laid out once: nothing jumps while a control moves
 
-        wide = {"width": f"{size[0] * MOVING_DPI:.0f}px", "max_width": "100%"}
+        width = round(size[0] * MOVING_DPI)
+        wide = {"width": f"{width}px", "max_width": "100%"}
+        lines = 1 + round(len(text) * LETTER) // width  # a long readout keeps room for its second line: nothing jumps
         small = widgets.Layout(width="90px")
         self.picture = Picture(format="png", layout=widgets.Layout(**wide), tooltip=alt)
-        self.readout = widgets.HTML(layout=widgets.Layout(**wide))
-        self.working, self.error = widgets.HTML(), widgets.HTML()
+        self.readout = widgets.HTML(layout=widgets.Layout(min_height=f"{1.4 * lines}em", **wide))
+        self.working, self.error = widgets.HTML(), widgets.HTML(layout=widgets.Layout(flex="1 1 0", width="auto"))
         self.source = widgets.HTML(layout=widgets.Layout(display="none", max_width="100%"))
         reset = widgets.Button(description="reset", tooltip="back to the first state", layout=small)
         copy = widgets.Button(description="as code", tooltip="the cell that draws this picture", layout=small)
@@ -116,9 +133,11 @@ class LiveFigure(widgets.VBox):
         copy.on_click(lambda _: self.toggle_code())
         for control in self.controls.values():
             control.observe(self.changed, "value")
-        rows = widgets.HBox(list(self.controls.values()), layout=widgets.Layout(flex_flow="row wrap", **wide))
-        buttons = widgets.HBox([reset, copy, self.working])
-        super().__init__([widgets.HTML(LOOK), rows, self.picture, self.readout, buttons, self.source, self.error])
+        grid = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(272px, 1fr))", **wide)
+        rows = widgets.GridBox(list(self.controls.values()), layout=grid)
+        buttons = widgets.HBox([reset, copy, self.working, self.error], layout=widgets.Layout(align_items="center"))
+        look = widgets.HTML(LOOK, layout=widgets.Layout(display="none"))  # it works unseen
+        super().__init__([look, rows, self.picture, self.readout, buttons, self.source])
         self.add_class("cfgedu-live")
         self.show(rest=True)
 
@@ -160,6 +179,8 @@ class LiveFigure(widgets.VBox):
 
     def changed(self, _=None) -> None:
         """One frame at the moving resolution; a sharp one follows when nothing has moved for a while."""
+        if self.state == self.drawn:  # a browser's slider, once it appears, sends its value as it rounded it
+            return
         if self.rest is not None:
             self.rest.cancel()
         self.show(rest=False)
@@ -172,12 +193,14 @@ class LiveFigure(widgets.VBox):
         """Update the scene and send its picture, sharp at rest."""
         if self.seconds > SLOW:  # the last frame was slow: so will this one be
             self.working.value = "working …"
-        began = time.perf_counter()
+        began, state = time.perf_counter(), self.state
         try:
-            with DRAWING:
-                text = self.update(**self.state)
+            with drawing():
+                text = self.update(**state)
                 self.picture.value = self.sharp() if rest else self.fast()
+                self.drawn = state
         except Exception as error:  # raised in a browser's callback it would show nowhere
+            self.drawn = None
             message = html.escape(f"{type(error).__name__}: {error}")
             self.error.value = f'<span class="cfgedu-error" role="alert">{message}</span>'
             raise
@@ -185,11 +208,11 @@ class LiveFigure(widgets.VBox):
             self.working.value = ""
         if not rest:
             self.seconds = time.perf_counter() - began
-        self.readout.value = html.escape(text)
+        self.readout.value = html.escape(text).replace(" = (", "&nbsp;= (")  # where a line must not end
         self.source.value, self.error.value = f"<pre>{html.escape(self.code)}</pre>", ""
 
     def sharpen(self) -> None:
-        with DRAWING:
+        with drawing():
             self.picture.value = self.sharp()
 
     def fast(self) -> bytes:
@@ -234,7 +257,7 @@ def png(rgba: np.ndarray) -> bytes:
 
 def control(kind, name: str, **kwargs) -> widgets.Widget:
     """A labelled control with room for its name; kwargs go to the ipywidgets class."""
-    look = {"layout": {"width": "272px"}, "style": {"description_width": "85px"}}
+    look = {"layout": {"width": "auto"}, "style": {"description_width": "85px"}, "tooltip": name}  # else "null"
     return kind(description=name, **(look | kwargs))
 
 
@@ -248,4 +271,6 @@ def int_slider(name: str, low: int, high: int, value: int, step: int = 1, **kwar
 
 
 def choice(name: str, options, value, **kwargs) -> widgets.Dropdown:
+    """JupyterLab keeps the arrow keys from a closed list (ipywidgets issue 3912): the tooltip tells how to open it."""
+    kwargs = {"tooltip": f"{name}: the space bar opens the list, arrows choose"} | kwargs
     return control(widgets.Dropdown, name, options=options, value=value, **kwargs)

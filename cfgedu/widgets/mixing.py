@@ -50,7 +50,7 @@ def score_mixer(figure, mixture: Mixture | None = None, schedule: Schedule | Non
     handles = [left.plot([], [], color=key, linewidth=4, label=name)[0] for key, name in keys]
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "borderaxespad": 0}
     left.legend(handles=handles, ncols=2, columnspacing=1.0, handlelength=1.2, **below)
-    middle.legend(handles=[ring, cross, plus], labelspacing=0.3, **below)
+    middle.legend(handles=[ring, cross, plus], markerscale=0.75, labelspacing=0.4, **below)
 
     bars = moving(*right.bar(range(K), [1.0] * K, color=colors, width=0.7))
     prior = mixture.prior.double()

@@ -38,13 +38,14 @@ def noise_explorer(figure, mixture: Mixture | None = None):
     bars = moving(*middle.bar(range(K), [1.0] * K, color=CLASSES[:K], width=0.7))
     ends = [k - 0.45 for k in range(K)], [k + 0.45 for k in range(K)]
     prior = moving(middle.hlines(mixture.prior.numpy(), *ends, color="black", linewidth=2, label="prior $p(y)$"))
-    middle.set(xlim=(-0.6, K - 0.4), ylim=(0, 1.02), xlabel="class y", xticks=range(K), title="$p(y\\,|\\,x_t)$ now")
+    scale = {"ylim": (0, 1.15), "yticks": [0, 0.2, 0.4, 0.6, 0.8, 1]}  # room for the legends above 1
+    middle.set(xlim=(-0.6, K - 0.4), xlabel="class y", xticks=range(K), title="$p(y\\,|\\,x_t)$ now", **scale)
     middle.legend(handles=[prior], loc="upper right", borderaxespad=0)
 
     curves = [moving(right.plot([], [], color=color(k), linewidth=2, label=f"class {k}")[0]) for k in range(K)]
     for k, p in enumerate(mixture.prior.tolist()):
         right.axhline(p, color=color(k), linestyle="--", linewidth=1)
-    right.set(xlim=(0, T), ylim=(0, 1.02), xlabel="time t", title="$p(y\\,|\\,x_t)$ on the way; dashed: prior")
+    right.set(xlim=(0, T), xlabel="time t", title="$p(y\\,|\\,x_t)$ on the way; dashed: prior", **scale)
     cursor = moving(right.axvline(0, color="black", linewidth=1))
     dots = [moving(right.plot([], [], "o", color=color(k), markeredgecolor="black", zorder=5)[0]) for k in range(K)]
     right.legend(loc="upper right", ncols=1)

@@ -93,10 +93,11 @@ def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | 
         "sampler": choice("sampler", list(SAMPLERS), START["sampler"]),
         "steps": int_slider("steps", 1, 100, START["steps"]),
         "eta": slider("eta (DDIM)", 0, 1, START["eta"], 0.05),
-        "progress": int_slider("progress %", 0, 100, START["progress"]),
+        "progress": int_slider("progress %", 0, 100, START["progress"], 2),
     }
     alt = "a cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
     demo = LiveFigure(scene, controls, size=SIZE, alt=alt)
+    widgets.dlink((controls["sampler"], "value"), (controls["eta"], "disabled"), lambda name: name != "DDIM")
     play = widgets.Play(value=START["progress"], min=0, max=100, step=2, interval=100, description="from T to 0")
     widgets.jslink((play, "value"), (controls["progress"], "value"))
     above = demo.children.index(demo.picture)

@@ -29,7 +29,7 @@ def number_line(ax: Axes) -> Axes:
             ax.plot(r, height, "o", markersize=5, color="#333333", markerfacecolor="white" if gated else "#333333")
             ax.text(r, height - 0.3, f"{value}", ha="center", fontsize=10, color="#999999" if gated else "#333333")
     ax.text(HIGH, -0.75, "hollow: 1 or less leaves guidance out, so the plain label", ha="right", fontsize=9)
-    for r, text, color in ((0, "no\nlabel", UN), (1, "plain\nlabel", CLASSES[0]), (4.5, "guided: beyond the label", G)):
+    for r, text, color in ((0, "no\nlabel", UN), (1, "plain\nlabel", "#333333"), (4.5, "guided: beyond the label", G)):
         ax.text(r, 2.6, text, ha="center", va="bottom", fontsize=10, color=color)
     ax.set(xlim=(LOW - 0.5, HIGH + 0.5), ylim=(-1, 3.3))
     ax.set_axis_off()
