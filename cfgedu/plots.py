@@ -143,7 +143,7 @@ def images(
     ax: Axes, x: Tensor, columns: int, column_labels: Sequence[str] = (), row_labels: Sequence[str] = (), gap: int = 1
 ) -> Axes:
     """Grey images x (N,1,H,W) in [-1, 1], tiled row by row, `columns` to a row."""
-    ax.imshow(tiles(x, columns, gap), cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+    ax.imshow(tiles(x, columns, gap).numpy(), cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
     H, W = x.shape[-2:]
     ax.set_xticks([j * (W + gap) + (W - 1) / 2 for j in range(len(column_labels))], column_labels)
     ax.set_yticks([i * (H + gap) + (H - 1) / 2 for i in range(len(row_labels))], row_labels)

@@ -59,7 +59,7 @@ def digits_lab(
 
     def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
         x, seen, p = draw(label, r, steps, seed, clip, network)
-        picture.set_data(tiles(x, COLUMNS, GAP))
+        picture.set_data(tiles(x, COLUMNS, GAP).numpy())
         guess = p.argmax(1).tolist()
         for rectangle, text, k in zip(frames, guesses, guess, strict=True):
             rectangle.set_visible(k != label)
