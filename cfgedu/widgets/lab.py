@@ -18,7 +18,7 @@ from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
 
 SAMPLERS = {"DDIM": ddim_step, "DDPM": ddpm_step, "Euler-Maruyama": euler_maruyama_step}
 EXACT = "exact scores"
-POINTS, TRACKED, REFERENCE = 600, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
+POINTS, TRACKED, REFERENCE = 400, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and its steps
 CURVE_STEPS, PIXELS, QUANTILE = 50, 101, 0.01
 WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance leaves the data
