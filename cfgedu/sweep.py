@@ -5,7 +5,6 @@ once and keeps the table in data/mnist-sweep.json; a notebook shows it and repea
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cfgedu.download import put
 from cfgedu.guidance import guided, null_pair
 from cfgedu.metrics import diversity, features, frechet_distance
 from cfgedu.protocol import Pair
@@ -116,9 +116,4 @@ def sweep(
 
 def write_rows(path: Path, rows: list[dict]) -> None:
     """One row a line, so that a new measurement is a readable difference; all or nothing."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    put(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
