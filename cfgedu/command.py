@@ -79,8 +79,10 @@ EXPLAINED = {
     "0.2. Not for twins, whose heads both learn from every image (0.1)",
     "width": "channels of the finest level, or units of the MLP; the cost grows with its square (32, MLP 128)",
     "steps": "steps in all, those before a --resume included (40000, MLP 3000)",
+    "cool_down": "over so many last steps the rate is also led to 0 in a straight line: samples gain more from it than "
+    "from as many further steps (0, with which a run can be prolonged as if it had never ended)",
     "batch": "images in a step; more are steadier and slower, usual: 64 to 256 (64)",
-    "lr": "AdamW's learning rate: it rises to this for 100 steps, then falls as 1 / sqrt(step); usual: 1e-4 to 3e-3; "
+    "lr": "AdamW's learning rate: it rises to this for 100 steps, then falls as 1 / sqrt(step), and see --cool-down; "
     "halve it if the loss turns NaN (0.002)",
     "ema": "decay of the average of the weights: 0.999 averages over some 1000 steps, 0 keeps the last weights (0.999)",
     "seed": "of the first weights, batches, noise and drops (0)",
@@ -89,7 +91,7 @@ EXPLAINED = {
     "name": "of the run: its state is in runs/NAME.safetensors (DATA-MODEL, such as mnist-unet)",
     "out": "where the averaged weights go: a name in data/, or a path (data/NAME.safetensors)",
     "every": "steps from one save of the state to the next (500)",
-    "resume": "go on with the run NAME; only --steps, --every, --threads, --device and --out may change",
+    "resume": "go on with the run NAME; only --steps, --cool-down, --every, --threads, --device and --out may change",
     "overwrite": "start over where the run NAME or the file OUT exists already",
 }
 
@@ -120,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     add("width", type=count)
     add = adder("how it is trained")
     add("steps", type=count)
+    add("cool-down", type=number(int, 0, math.inf, "a whole number of 0 or more"), default=0)
     add("batch", type=count, default=64)
     add("lr", type=number(float, 1e-12, math.inf, "a number above 0"), default=2e-3)
     add("ema", type=number(float, 0, 1, "a decay in [0, 1)"), default=0.999)
@@ -165,6 +168,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         options.p_drop = 0.1
     options.width = options.width or WIDTH[options.model]
     options.steps = options.steps or STEPS[options.model]
+    if options.cool_down > options.steps:
+        own.error(f"argument --cool-down: must be at most the {options.steps} of --steps, got {options.cool_down}")
     name = options.name or f"{options.data}-{NAMES[options.model]}{'-dsm' if options.loss == 'dsm' else ''}"
     if Path(name).name != name or Path(name).suffix:
         own.error(f"argument --name: must be a plain name without folder or ending, got {name!r}")

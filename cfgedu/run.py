@@ -35,15 +35,15 @@ class Run:
     def step(self) -> int:
         return len(self.losses)
 
-    def update(self, value: Tensor) -> None:
-        """One step of AdamW, then average <- d average + (1 - d) weights with d = min(ema, n / (n + 9)).
+    def update(self, value: Tensor, lr: float) -> None:
+        """One step of AdamW at the rate lr, then average <- d average + (1 - d) weights, d = min(ema, n / (n + 9)).
 
         Until n is large the average forgets faster, or the first, untrained weights would outweigh a short run.
         """
         n = self.step + 1
         decay = min(self.settings["ema"], n / (n + 9))
         with uninterrupted():  # the parts of the state change together or not at all
-            self.optimizer.param_groups[0]["lr"] = self.settings["lr"] * min(n / WARM_UP, math.sqrt(WARM_UP / n))
+            self.optimizer.param_groups[0]["lr"] = lr
             self.optimizer.step()
             get_ema_multi_avg_fn(decay)(self.average, self.weights, None)
             self.losses.append(value.item())
@@ -101,6 +101,11 @@ class Run:
         self.losses = tensors["losses"].tolist()
         self.seconds, self.timed = metadata.get("seconds", 0.0), metadata.get("timed", 0)
         self.clock = time.perf_counter()
+
+
+def learning_rate(n: int, lr: float, steps: int, cool_down: int = 0) -> float:
+    """Of step n in 1..steps: lr * min(n / 100, sqrt(100 / n)), times a straight line to 0 over the last `cool_down`."""
+    return lr * min(n / WARM_UP, math.sqrt(WARM_UP / n)) * min(1, (steps - n + 1) / (cool_down + 1))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
 from cfgedu.protocol import shape
-from cfgedu.run import Run
+from cfgedu.run import Run, learning_rate
 from cfgedu.training import CLIP, Data, Diverged, check_arguments, check_batch
 
 RowLoss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -103,7 +103,7 @@ def train_stack(
     loss or the gradient of one network is no longer finite.
     """
     check_models(models)
-    check_arguments(steps, batch, lr, ema, generator, None, False, 1)
+    check_arguments(steps, batch, lr, ema, generator)
     M, device = len(models), next(models[0].parameters()).device
     stack = Stack(models)
     run = Run(stack, generator, {"batch": batch, "lr": lr, "ema": ema})
@@ -128,7 +128,7 @@ def train_stack(
                     f"{norms[m].item():.6g}: training stopped; all hold their averaged weights of the good steps before"
                 )
             losses.append(own.detach())
-            run.update(own.detach().mean())
+            run.update(own.detach().mean(), learning_rate(run.step + 1, lr, steps))
             if run.step % 20 == 0 or run.step == steps:
                 low, high = losses[-1].aminmax()
                 bar.set_postfix_str(f"losses {low:.4f} to {high:.4f}", refresh=False)

@@ -23,7 +23,7 @@ from cfgedu.checkpoints import checkpoint_path, load_checkpoint, load_or_train, 
 from cfgedu.command import command_line, parse, recipe, shown
 from cfgedu.parallel import own_stream, processes, rank, shared, world
 from cfgedu.protocol import check_data, check_labels
-from cfgedu.run import Run, uninterrupted
+from cfgedu.run import Run, learning_rate, uninterrupted
 
 __all__ = ["Diverged", "batches", "load_checkpoint", "load_or_train", "save_checkpoint", "train"]
 
@@ -67,13 +67,15 @@ def train(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     every: int = 1000,
+    cool_down: int = 0,
     about: dict | None = None,
 ) -> Tensor:
     """Train `model` in place for `steps` steps in all; returns the loss of every step (steps,).
 
     AdamW with the gradient's norm clipped to 1 and the rate lr * min(n / 100, sqrt(100 / n)) at step n: it rises for
-    100 steps, then falls slowly and without regard to `steps`, so that a run can be extended. Each batch is moved to
-    the model's device.
+    100 steps, then falls slowly and without regard to `steps`, so that a run can be extended. Over the last `cool_down`
+    steps it is also multiplied by a straight line down to 0, which takes the noise of single batches out of the
+    weights: for images, worth more than as many steps at the full rate. Each batch is moved to the model's device.
 
     Afterwards `model` holds the exponential moving average of its weights over the steps (decay `ema`, less at the
     start), ready to sample from; it stays in the train or eval mode it was in. That is so too when the run is
@@ -87,7 +89,7 @@ def train(
     checkpoint that cannot be resumed, Diverged (a RuntimeError) when the loss or its gradient is no longer finite; the
     file then stays as it was.
     """
-    check_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every)
+    check_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every, cool_down)
     device = next(model.parameters()).device
     loss_of_batch = shared(model, loss, generator)  # before the run copies the weights: it makes them those of rank 0
     run = Run(model, generator, {"batch": batch, "lr": lr, "ema": ema}, about)
@@ -112,7 +114,7 @@ def train(
                     f"step {run.step + 1} gave a loss of {value.item():.6g} with a gradient of norm {norm.item():.6g}: "
                     f"training stopped; the model holds the averaged weights of the {run.step} good steps before it"
                 )
-            run.update(value)
+            run.update(value, learning_rate(run.step + 1, lr, steps, cool_down))
             if path and run.step % every == 0 and run.step < steps:
                 run.save(path)
             if run.step % 20 == 0 or run.step == steps:
@@ -152,10 +154,12 @@ class Bar(tqdm):
         return {**known, "pace": f"{rate:.2f}step/s {rate * self.rows:.0f} {self.kind}/s"}
 
 
-def check_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every) -> None:
+def check_arguments(steps, batch, lr, ema, generator, checkpoint=None, resume=False, every=1, cool_down=0) -> None:
     for name, value in (("steps", steps), ("batch", batch), ("every", every)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
+    if isinstance(cool_down, bool) or not isinstance(cool_down, int) or not 0 <= cool_down <= steps:
+        raise ValueError(f"cool_down must be an int in 0..steps = {steps}, got {cool_down!r}")
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
         raise ValueError(f"lr must be a number above 0, got {lr!r}")
     if isinstance(ema, bool) or not isinstance(ema, int | float) or not 0 <= ema < 1:
@@ -207,15 +211,16 @@ def carry_out(options: argparse.Namespace, command: str) -> str:
             options.state.unlink(missing_ok=True)  # --overwrite: what is there from now on is this run's
     settings = {"batch": options.batch, "lr": options.lr, "ema": options.ema}
     where = {"checkpoint": options.state, "resume": options.resume, "every": options.every}
+    length = {"steps": options.steps, "cool_down": options.cool_down}
     data = batches(x, y)
-    losses = train(model, loss, data, options.steps, generator=generator, about=about, **settings, **where)
+    losses = train(model, loss, data, generator=generator, about=about, **settings, **length, **where)
     if rank():
         return ""
     state = read(options.state)[1]
     metadata = {
         **about,
         **settings,
-        "steps": options.steps,
+        **length,
         "final_loss": losses[-1000:].mean().item(),
         "seconds": state["seconds"],
         "timed_steps": state["timed"],
@@ -241,6 +246,13 @@ def kept(state: Path) -> str:
         return f"What is in {shown(state)} is no state of a run: remove it, or choose another --name."
 
 
+def stop(*_) -> None:
+    """On SIGTERM (`kill`, or a cluster's time limit): as Ctrl-C, which a job in the background of a script ignores."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # `kill`, or a cluster's time limit
+    signal.signal(signal.SIGTERM, stop)
     sys.exit(main())

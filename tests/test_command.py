@@ -171,6 +171,19 @@ def test_the_command_in_a_checkpoint_makes_it_again(folder):
     assert equal(first, weights(path))
 
 
+def test_a_cool_down_is_part_of_the_recipe(folder):
+    assert run("--steps", 20, "--out", "whole") == 0
+    assert run("--steps", 20, "--cool-down", 15, "--overwrite") == 0
+    path = folder / "data/quick.safetensors"
+    cooled, about = weights(path), checkpoints.read(path)[1]
+    assert about["cool_down"] == 15
+    assert "--cool-down 15" in about["command"]
+    assert not equal(weights(folder / "data/whole.safetensors"), cooled)
+    assert run("--steps", 5, "--overwrite") == 0  # what comes before the cool-down does not depend on it
+    assert run("--steps", 20, "--cool-down", 15, "--resume") == 0
+    assert equal(cooled, weights(path))
+
+
 def test_resume_goes_on_bit_for_bit(folder):
     assert run("--steps", 30, "--out", "whole") == 0
     assert run("--steps", 30, "--overwrite") == 0
@@ -181,14 +194,29 @@ def test_resume_goes_on_bit_for_bit(folder):
     assert checkpoints.read(folder / "data/quick.safetensors")[1]["timed_steps"] == 30
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch, capsys, number):
-    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+@pytest.fixture
+def handlers():
+    """SIGTERM as the command sees it; what a test changes is put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    signal.signal(signal.SIGTERM, training.stop)
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "ctrl_c"),
+    [
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),  # as for a job that a script puts in the background
+    ],
+)
+def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch, capsys, handlers, number, ctrl_c):
+    signal.signal(signal.SIGINT, ctrl_c)
     signals_at(8, monkeypatch, number)
-    try:
-        assert run("--steps", 20, "--every", 5) == 130
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    assert run("--steps", 20, "--every", 5) == 130
     done = checkpoints.read(folder / "runs/quick.safetensors")[1]["step"]
     assert done in (7, 8)  # the signal is seen within the step that it came in
     said = capsys.readouterr().err
@@ -283,6 +311,8 @@ def test_what_fails_says_so_without_a_traceback(folder, monkeypatch, capsys):
         (["--width", "15"], "argument --width: must be even"),
         (["--steps", "1e3"], "argument --steps: must be a whole number of 1 or more, got '1e3'"),
         (["--batch", "-4"], "argument --batch: must be a whole number of 1 or more, got '-4'"),
+        (["--cool-down", "-1"], "argument --cool-down: must be a whole number of 0 or more, got '-1'"),
+        (["--steps", "9", "--cool-down", "10"], "argument --cool-down: must be at most the 9 of --steps, got 10"),
         (["--lr", "0"], "argument --lr: must be a number above 0, got '0'"),
         (["--lr", "inf"], "argument --lr: must be a number above 0, got 'inf'"),
         (["--ema", "1"], "argument --ema: must be a decay in [0, 1), got '1'"),

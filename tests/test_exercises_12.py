@@ -3,7 +3,7 @@
 import pytest
 from helpers import assert_verdict, cases
 
-from cfgedu.exercises.n12 import check_best_scale, check_standard_error
+from cfgedu.exercises.n12 import check_best_scale, check_passes, check_standard_error
 
 
 def reaching(rows, accuracy):
@@ -35,7 +35,26 @@ STANDARD_ERROR = {
     "upper bound": lambda p, n: n**-0.5,
     "worst case": lambda p, n: 0.5 / n**0.5,
 }
-ANSWERS = {check_best_scale: BEST, check_standard_error: STANDARD_ERROR}
+
+
+def passes(inside=2, outside=1, last=-1, low=0, high=0):
+    """The passes of the network, with what may go wrong: the weights of steps, the last time, shifted edges."""
+    guided = lambda t, a, b: a + low < t <= b + high
+    return lambda times, a, b: sum(inside if guided(t, a, b) else outside for t in times[:last])
+
+
+PASSES = {
+    "": passes(),
+    "not asked there": passes(last=None),
+    "guided steps alone": passes(outside=0),
+    "one pass for every step": passes(inside=1),
+    "at every step": passes(outside=2),
+    "swapped": passes(inside=1, outside=2),
+    "the number of guided steps": passes(inside=1, outside=0),
+    "begins above it": passes(low=-1),
+    "ends with it": passes(high=-1),
+}
+ANSWERS = {check_passes: PASSES, check_best_scale: BEST, check_standard_error: STANDARD_ERROR}
 
 
 @pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))

@@ -11,6 +11,7 @@ from cfgedu.checkpoints import load_checkpoint, save_checkpoint
 from cfgedu.guidance import guided, null_pair
 from cfgedu.metrics import diversity, frechet_distance, moments
 from cfgedu.models import MLP, Judge, TwinMLP, weights_from
+from cfgedu.protocol import NULL
 from cfgedu.samplers import sample
 from cfgedu.schedule import linear
 from cfgedu.sweep import generate, judged, pair_of
@@ -80,6 +81,20 @@ def test_generate_is_guided_sampling():
     assert not torch.equal(images, generate(net, S, "ddim", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=6)[0])
     with pytest.raises(ValueError, match="sampler must be one of ddim, ddpm, euler-maruyama, got 'heun'"):
         generate(net, S, "heun", 2.0)
+
+
+@pytest.mark.parametrize("kind", [MLP, TwinMLP])
+@pytest.mark.parametrize("r", [0, 1])
+def test_without_guidance_one_prediction_is_enough(kind, r):
+    net, asked = network(kind), []
+    images, y = generate(net, S, "ddpm", r, shape=(1, 8, 8), n=30, steps=4, seed=5)
+    x_T = torch.randn(30, 1, 8, 8, generator=(g := seeded(5)))
+    expected = sample(sweep.SAMPLERS["ddpm"], guided(pair_of(net), r), S, x_T, y, 4, g)
+    torch.testing.assert_close(images, expected, rtol=1e-4, atol=1e-4)
+    net.register_forward_pre_hook(lambda _, given: asked.append(given))
+    generate(net, S, "ddpm", r, shape=(1, 8, 8), n=30, steps=4)
+    assert [len(x) for x, _, _ in asked] == [30] * 4  # not 60, and once a step
+    assert all(bool((y == NULL).all()) == (r == 0) for _, _, y in asked)
 
 
 def test_a_pair_of_either_kind():

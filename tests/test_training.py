@@ -15,7 +15,7 @@ from cfgedu import checkpoints
 from cfgedu.losses import eps_loss
 from cfgedu.metrics import field_error
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
-from cfgedu.run import Run, uninterrupted
+from cfgedu.run import Run, learning_rate, uninterrupted
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import two_gaussians
 from cfgedu.training import Bar, Diverged, batches, load_checkpoint, load_or_train, save_checkpoint, train
@@ -159,6 +159,35 @@ def test_twice_100_steps_are_200_steps_bit_for_bit(tmp_path, every):
     run(100, checkpoint=tmp_path / "run.safetensors", every=every)
     resumed = run(200, net(seed=9), generator=seeded(9), checkpoint=tmp_path / "run.safetensors", resume=True)
     assert same(whole, resumed)
+
+
+def test_the_rate_rises_falls_slowly_and_is_led_to_zero():
+    rates = [learning_rate(n, 2.0, 1000, 400) for n in range(1, 1001)]
+    assert [rates[n - 1] for n in (50, 100, 400)] == [1.0, 2.0, 1.0]
+    assert rates[599] == pytest.approx(2 / 6**0.5)
+    plain = [learning_rate(n, 2.0, 1000) for n in range(1, 1001)]
+    assert rates[:600] == plain[:600]
+    share = torch.tensor(rates[600:]) / torch.tensor(plain[600:])
+    torch.testing.assert_close(share, torch.arange(400, 0, -1) / 401)  # the next one would be 0
+    assert plain == [learning_rate(n, 2.0, 5000) for n in range(1, 1001)]  # without a cool-down a run can be extended
+
+
+@pytest.mark.parametrize(("cool_down", "rate"), [(0, 1e-2), (1, 0.5e-2)])
+def test_the_optimizer_follows_the_rate(cool_down, rate):
+    """Adam's first update is the rate times the sign of the gradient (and AdamW's decay of 1% of each weight)."""
+    model, _, _ = run(1, lr=1.0, ema=0.0, cool_down=cool_down)
+    moved = max((p - q).abs().max().item() for p, q in zip(model.parameters(), net().parameters(), strict=True))
+    assert moved == pytest.approx(rate, rel=0.02)
+
+
+def test_an_interrupted_cool_down_is_resumed_bit_for_bit(tmp_path):
+    path, whole = tmp_path / "run.safetensors", run(60, cool_down=40)
+    with pytest.raises(KeyboardInterrupt):
+        run(60, cool_down=40, checkpoint=path, loss=FailsAt(38, KeyboardInterrupt(), loss))
+    assert same(whole, run(60, net(seed=9), checkpoint=path, resume=True, cool_down=40))
+    assert not same(whole, run(60))
+    run(20, checkpoint=path)  # before it, nothing depends on the cool-down to come
+    assert same(whole, run(60, net(seed=9), checkpoint=path, resume=True, cool_down=40))
 
 
 @pytest.mark.parametrize("where", ["data", "loss"])
@@ -362,6 +391,9 @@ def test_data_that_is_not_finite_is_refused_before_its_step(n):
         ({"steps": 10.0}, ValueError, "steps must be an int of 1 or more, got 10.0"),
         ({"batch": 0}, ValueError, "batch must be an int of 1 or more, got 0"),
         ({"every": 0}, ValueError, "every must be an int of 1 or more, got 0"),
+        ({"cool_down": -1}, ValueError, r"cool_down must be an int in 0..steps = 5, got -1"),
+        ({"cool_down": 6}, ValueError, r"cool_down must be an int in 0..steps = 5, got 6"),
+        ({"cool_down": 0.5}, ValueError, r"cool_down must be an int in 0..steps = 5, got 0.5"),
         ({"lr": 0.0}, ValueError, "lr must be a number above 0, got 0.0"),
         ({"lr": float("nan")}, ValueError, "lr must be a number above 0, got nan"),
         ({"ema": 1.0}, ValueError, r"ema must be a decay in \[0, 1\), got 1.0"),

@@ -3,6 +3,28 @@
 from collections.abc import Callable
 
 from cfgedu.checks import check
+from cfgedu.schedule import linear
+
+
+def check_passes(answer: Callable) -> None:
+    """answer(times, low, high) -> passes of the network: two for a step from t in low < t <= high, one for another.
+
+    times: [T = t_0 > ... > t_n = 0], as `schedule.grid(n)` gives them.
+    """
+    times = linear().grid(25)  # 1000, 960, ..., 40, 0
+    mistakes = {
+        "t = 0 is where the last step ends: the network is not asked there": 36,
+        "those are the guided steps alone; each of the others takes one pass": 20,
+        "that is one pass for every step; a guided one takes two": 25,
+        "that is guidance at every step; outside the interval one prediction is enough": 50,
+        "inside and outside are swapped": 40,
+        "that is the number of guided steps": 10,
+    }
+    check("the passes of 25 steps", answer(times, 210, 610), 35, mistakes=mistakes)
+    mistakes = {"the step from t = low is not guided: the interval begins above it": 36}
+    check("an interval that begins at one of the times", answer(times, 200, 610), 35, mistakes=mistakes)
+    mistakes = {"the step from t = high is guided: the interval ends with it": 34}
+    check("an interval that ends at one of the times", answer(times, 210, 600), 35, mistakes=mistakes)
 
 
 def check_best_scale(answer: Callable) -> None:
