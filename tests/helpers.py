@@ -97,3 +97,17 @@ def assert_verdict(capsys, check, mistake: str, answer) -> None:
     else:
         assert "✓" in out
         assert "✗" not in out
+
+
+def assert_every_control_matters(demo, **moves):
+    """Each control alone changes the picture and the readout, without an error; reset brings both back."""
+    assert moves.keys() == demo.controls.keys()
+    picture, text = demo.picture.value, demo.readout.value
+    for name, value in moves.items():
+        demo.controls[name].value = value
+        assert demo.picture.value != picture, name
+        assert demo.readout.value != text, name
+        assert not demo.error.value
+        demo.set(**demo.start)
+        assert demo.readout.value == text, name
+    assert demo.picture.value == picture

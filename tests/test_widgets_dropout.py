@@ -5,7 +5,7 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from helpers import seeded
+from helpers import assert_every_control_matters, seeded
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -103,15 +103,7 @@ def test_with_null_changes_the_null_row_of_a_copy():
 
 
 def test_the_picture_follows_every_control():
-    demo = dropout_explorer_demo(NETS)
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("p_drop", 0.1), ("null", "zeros"), ("t", 500), ("label", 1)):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text
+    assert_every_control_matters(dropout_explorer_demo(NETS), p_drop=0.1, null="zeros", t=500, label=1)
 
 
 @pytest.mark.parametrize("t", [1, 1000])

@@ -5,6 +5,7 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.guidance import null_pair
@@ -81,15 +82,7 @@ def test_every_arrow_of_the_sum_lies_inside_the_outer_circle():
 
 
 def test_the_picture_follows_every_control():
-    demo = guidance_vector_demo()
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("t", 500), ("r", 3.0), ("label", 1), ("px", -1.0), ("py", -0.5)):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text
+    assert_every_control_matters(guidance_vector_demo(), t=500, r=3.0, label=1, px=-1.0, py=-0.5)
 
 
 def test_the_slider_of_t_stays_in_the_schedule():

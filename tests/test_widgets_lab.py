@@ -6,7 +6,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from helpers import seeded
+from helpers import assert_every_control_matters, seeded
 from matplotlib.figure import Figure
 
 from cfgedu.guidance import guided, null_pair
@@ -151,17 +151,8 @@ def test_within_is_r_inside_and_1_outside():
 
 
 def test_the_picture_follows_every_control():
-    demo = sampling_lab_demo(NETWORKS)
-    before, text = demo.picture.value, demo.readout.value
-    changes = {"model": "a network", "sampler": "DDPM", "label": 2, "r": 1.0, "steps": 9, "high": 600, "low": 300}
-    assert changes.keys() == demo.controls.keys()
-    for control, value in changes.items():
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text
+    moves = {"model": "a network", "sampler": "DDPM", "label": 2, "r": 1.0, "steps": 9, "high": 600, "low": 300}
+    assert_every_control_matters(sampling_lab_demo(NETWORKS), **moves)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

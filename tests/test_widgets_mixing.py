@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.protocol import NULL
@@ -50,15 +51,7 @@ def test_numbers_are_the_packages(state):
 
 
 def test_the_picture_follows_every_control():
-    demo = score_mixer_demo()
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("t", 400), ("px", -1.0), ("py", -0.5)):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text
+    assert_every_control_matters(score_mixer_demo(), t=400, px=-1.0, py=-0.5)
 
 
 def test_code_of_the_demo_draws_it(capsys):

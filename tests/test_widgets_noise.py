@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.toy import islands, two_gaussians
@@ -55,16 +56,7 @@ def test_every_point_moves_on_the_closed_form():
 
 
 def test_the_picture_follows_every_control():
-    demo = noise_explorer_demo()
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("t", 400), ("schedule", "cosine"), ("label", 2)):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-    assert demo.picture.value == before
-    assert demo.readout.value == text
+    assert_every_control_matters(noise_explorer_demo(), t=400, schedule="cosine", label=2)
 
 
 def test_still_and_another_world(capsys):

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.plots import LIM, grid
@@ -85,16 +86,7 @@ def test_yellow_is_the_mean_of_blue():
 
 
 def test_the_picture_follows_every_control():
-    demo = score_explorer_demo()
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("t", 400), ("data", "spirals"), ("px", -1.0), ("py", -0.1)):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-    assert demo.picture.value == before
-    assert demo.readout.value == text
+    assert_every_control_matters(score_explorer_demo(), t=400, data="spirals", px=-1.0, py=-0.1)
 
 
 def test_still(capsys):

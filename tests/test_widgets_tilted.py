@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.guidance import guided, null_pair
@@ -88,15 +89,7 @@ def test_helpers():
 
 
 def test_the_picture_follows_every_control():
-    demo = tilted_against_guided_demo()
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("r", 1.0), ("label", 2), ("sampler", list(SAMPLERS)[1])):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text
+    assert_every_control_matters(tilted_against_guided_demo(), r=1.0, label=2, sampler=list(SAMPLERS)[1])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

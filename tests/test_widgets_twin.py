@@ -5,6 +5,7 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.guidance import null_pair
@@ -124,15 +125,7 @@ def test_shares_are_read_as_per_cent_or_as_multiples():
 
 
 def test_the_picture_follows_every_control():
-    demo = twin_heads_demo(LATE, LEAKY)
-    before, text = demo.picture.value, demo.readout.value
-    for control, value in (("t", 500), ("label", 1), ("shown", "conditional score")):
-        demo.controls[control].value = value
-        assert demo.picture.value != before
-        assert demo.readout.value != text
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text
+    assert_every_control_matters(twin_heads_demo(LATE, LEAKY), t=500, label=1, shown="conditional score")
 
 
 def test_code_of_the_demo_draws_it(capsys):
