@@ -89,16 +89,19 @@ def sweep(
 
     Networks and judge are what `load_checkpoint` gives. The file is rewritten after every row, all or nothing. A row of
     the same two checkpoints, n, steps and seed is not made again, so an interrupted sweep goes on where it stopped. A
-    network's rows of other checkpoints are dropped; those of other networks, samplers or scales are kept.
+    network's rows of other checkpoints, steps or seeds are dropped, and those of another n for the same samplers; those
+    of other networks, samplers or scales are kept.
     """
     judging, _, about = judge
+    samplers, scales = list(samplers), list(scales)
     real = about["extra"]["mean"], about["extra"]["covariance"]
     made = {
-        name: {"n": n, "steps": steps, "seed": seed, "checkpoint": net[2]["sha256"], "judge": about["sha256"]}
+        name: {"steps": steps, "seed": seed, "checkpoint": net[2]["sha256"], "judge": about["sha256"]}
         for name, net in networks.items()
     }
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     rows = [row for row in rows if row["network"] not in made or made[row["network"]].items() <= row.items()]
+    rows = [row for row in rows if row["network"] not in made or row["sampler"] not in samplers or row["n"] == n]
     known = {(row["network"], row["sampler"], row["r"]) for row in rows}
     for name, (model, schedule, _) in networks.items():
         for sampler in samplers:
@@ -109,7 +112,7 @@ def sweep(
                 images, y = generate(model, schedule, sampler, r, shape, n, steps, seed)
                 seconds = round(time.perf_counter() - start, 1)
                 row = {"network": name, "sampler": sampler, "r": r, **judged(judging, real, images, y)}
-                rows.append({**row, **made[name], "seconds": seconds})
+                rows.append({**row, "n": n, **made[name], "seconds": seconds})
                 write_rows(path, rows)
                 told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
                 print(f"{name:<6}{sampler:<16}r = {r:<4g}{told}  {seconds:.0f} s", flush=True)

@@ -68,7 +68,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features of every level -> eps_hat (B,C,H,W), from the coarsest level up."""
+    """Features of every level -> eps_hat - x (B,C,H,W), from the coarsest level up.
+
+    At large t, eps is x but for a little, and this little is all that is known of the image. A network that had to give
+    eps itself would lose it in copying x: from t = 700 on it would be worse than one that knows the class means alone.
+    """
 
     def __init__(self, channels: int, widths: list[int], condition: int, attention: bool):
         super().__init__()
@@ -83,9 +87,9 @@ class Decoder(nn.Module):
         h = self.leave(self.attend(self.enter(h, c)), c)
         for level, skip in zip(reversed(self.levels), reversed(skips)):
             h = level(torch.cat([F.interpolate(h, scale_factor=2.0), skip], dim=1), c)
-        eps = F.pixel_shuffle(self.out(F.silu(self.norm(h))), 2)  # (B,4C,H'/2,W'/2) -> (B,C,H',W')
+        rest = F.pixel_shuffle(self.out(F.silu(self.norm(h))), 2)  # (B,4C,H'/2,W'/2) -> (B,C,H',W')
         (left, _), (top, _) = (padding(n, len(skips) + 1) for n in (like.shape[-1], like.shape[-2]))
-        return eps[..., top : top + like.shape[-2], left : left + like.shape[-1]]  # the frame is cut off again
+        return rest[..., top : top + like.shape[-2], left : left + like.shape[-1]]  # the frame is cut off again
 
 
 def padding(n: int, levels: int) -> tuple[int, int]:
@@ -122,7 +126,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         c = self.time(t) + self.label(y + 1)  # (B, condition)
-        return self.decoder(self.encoder(x, c), c, like=x)
+        return x + self.decoder(self.encoder(x, c), c, like=x)
 
 
 class TwinUNet(nn.Module):
@@ -145,8 +149,8 @@ class TwinUNet(nn.Module):
         """(eps_un, eps_cond), each (B,C,H,W); eps_cond is eps_un where y is NULL."""
         c = self.time(t)  # (B, condition)
         features = self.encoder(x, c)
-        eps_un = self.decoder_un(features, c, like=x)
-        eps_cond = self.decoder_cond(features, c + self.label(y + 1), like=x)
+        eps_un = x + self.decoder_un(features, c, like=x)
+        eps_cond = x + self.decoder_cond(features, c + self.label(y + 1), like=x)
         return eps_un, where_labelled(y, eps_cond, eps_un)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:

@@ -44,8 +44,8 @@ def shipped(tmp_path):
     return networks, load_checkpoint(tmp_path / "j.safetensors")
 
 
-def small_sweep(path, networks, judge, samplers=("ddim", "ddpm"), scales=(0, 2.0), **more):
-    return sweep.sweep(path, networks, judge, samplers, scales, shape=(1, 8, 8), n=40, steps=2, **more)
+def small_sweep(path, networks, judge, samplers=("ddim", "ddpm"), scales=(0, 2.0), n=40, **more):
+    return sweep.sweep(path, networks, judge, samplers, scales, shape=(1, 8, 8), n=n, steps=2, **more)
 
 
 def settings(rows):
@@ -167,5 +167,7 @@ def test_rows_of_other_checkpoints_are_made_again(tmp_path, shipped):
     for setting, row in zip(settings(after), after, strict=True):
         assert (row == old[setting]) == (setting[0] == "twin")
     assert len(small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["euler-maruyama"])) == len(after) + 2
+    fewer = small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["ddpm"], n=20)
+    assert {(row["sampler"], row["n"]) for row in fewer} == {("ddim", 40), ("ddpm", 20), ("euler-maruyama", 40)}
     again = small_sweep(path, networks, judge, samplers=["ddim"], scales=[0], seed=1)
     assert {row["seed"] for row in again} == {1}

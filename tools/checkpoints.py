@@ -19,11 +19,14 @@ from cfgedu.sweep import SAMPLERS, sweep
 from cfgedu.training import batches, train
 
 NETWORKS = {  # the arguments of `python -m cfgedu.training`
-    "mnist-unet": ["--data", "mnist", "--model", "unet", "--steps", "40000", "--threads", "1"],
-    "mnist-twin-unet": ["--data", "mnist", "--model", "twin", "--steps", "40000", "--threads", "1"],
+    "mnist-unet": ["--data", "mnist", "--model", "unet"]
+    + ["--steps", "9000", "--cool-down", "4500", "--lr", "0.008", "--threads", "1"],
+    "mnist-twin-unet": ["--data", "mnist", "--model", "twin"]
+    + ["--steps", "5500", "--cool-down", "2750", "--lr", "0.008", "--threads", "1"],
 }
 JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
+IMAGES = {"ddim": 1000, "ddpm": 500, "euler-maruyama": 500}  # a row; the networks are compared with DDIM
 NAMES = (*NETWORKS, JUDGE, SWEEP)
 RUNS = DATA.parent / "runs"
 
@@ -84,7 +87,8 @@ def measure(samplers, fresh):
     networks = {"unet": load_checkpoint("mnist-unet"), "twin": load_checkpoint("mnist-twin-unet")}
     for net, _, _ in networks.values():
         net.to(memory_format=torch.channels_last)  # a tenth faster on the CPU
-    sweep(path, networks, load_checkpoint(JUDGE), samplers, SCALES)
+    for sampler in samplers:
+        sweep(path, networks, load_checkpoint(JUDGE), [sampler], SCALES, n=IMAGES[sampler])
     return 0
 
 
