@@ -1,5 +1,7 @@
 """`course.py checkpoints`, and what it made: the files in data/."""
 
+import json
+
 import pytest
 import torch
 from helpers import seeded
@@ -136,17 +138,17 @@ def test_the_judges_images_move_by_up_to_two_pixels_and_nothing_is_lost():
 
 
 def test_the_sweep_reads_the_shipped_names(folder, monkeypatch):
-    asked = {}
+    asked = []
     for name, kind in (("mnist-unet", UNet), ("mnist-twin-unet", TwinUNet)):
         save_checkpoint(name, kind(10, width=8), linear(), {})
     save_checkpoint("mnist-judge", Judge(size=28, width=4, features=4), None, {})
-    names = ("path", "nets", "judge", "s", "r")
-    monkeypatch.setattr(checkpoints, "sweep", lambda *given: asked.update(zip(names, given, strict=True)))
-    assert checkpoints.main(["mnist-sweep", "--samplers", "ddim"]) == 0
-    assert asked["path"] == folder / "data/mnist-sweep.json"
-    assert {name: type(net[0]) for name, net in asked["nets"].items()} == {"unet": UNet, "twin": TwinUNet}
-    assert asked["s"] == ["ddim"]
-    assert asked["r"] == (0, 0.5, 1, 1.5, 2, 3, 5, 8)
+    monkeypatch.setattr(checkpoints, "sweep", lambda *given, n: asked.append((*given, n)))
+    assert checkpoints.main(["mnist-sweep", "--samplers", "ddim", "euler-maruyama"]) == 0
+    for path, networks, _, _, scales, _ in asked:
+        assert path == folder / "data/mnist-sweep.json"
+        assert {name: type(net[0]) for name, net in networks.items()} == {"unet": UNet, "twin": TwinUNet}
+        assert scales == (0, 0.5, 1, 1.5, 2, 3, 5, 8)
+    assert [(samplers, n) for *_, samplers, _, n in asked] == [(["ddim"], 1000), (["euler-maruyama"], 500)]
 
 
 # ---- what ships ----
@@ -156,6 +158,22 @@ def shipped(name):
     path = SHIPPED / f"{name}.safetensors"
     assert path.stat().st_size <= MOST_BYTES
     return load_checkpoint(path)  # which compares the sum of the tensors
+
+
+@pytest.mark.parametrize("name", checkpoints.NETWORKS)
+def test_a_shipped_network_says_how_it_was_made(name):
+    net, schedule, about = shipped(name)
+    options = command.parse([*checkpoints.NETWORKS[name], "--overwrite"])
+    assert type(net) is command.NETWORKS[options.model]
+    assert about["command"] == command.command_line(checkpoints.NETWORKS[name], 1)
+    assert torch.equal(schedule.alpha_bar, linear().alpha_bar)
+    assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in net.parameters())
+    for key in ("steps", "cool_down", "batch", "lr", "ema", "data", "p_drop", "seed"):
+        assert about[key] == getattr(options, key), key
+    assert len(about["data_sha256"]) == 64
+    assert 0 < about["final_loss"] < 0.1
+    assert 0 < about["timed_steps"] <= about["steps"]
+    assert {"torch", "python", "numpy", "safetensors", "cfgedu"} <= set(about["versions"])
 
 
 def test_the_shipped_judge_is_good_enough():
@@ -179,3 +197,33 @@ def test_the_shipped_judge_on_the_real_images(monkeypatch):
     assert judge_accuracy(judge, x, y) == pytest.approx(about["accuracy"], abs=3e-4)
     for name, value in zip(("mean", "covariance"), moments(features(judge, x)), strict=True):
         torch.testing.assert_close(about["extra"][name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_the_shipped_sweep_is_of_the_shipped_checkpoints():
+    rows = json.loads((SHIPPED / "mnist-sweep.json").read_text(encoding="utf-8"))
+    sums = {"unet": shipped("mnist-unet")[2]["sha256"], "twin": shipped("mnist-twin-unet")[2]["sha256"]}
+    judge = shipped("mnist-judge")[2]["sha256"]
+    settings = {(row["network"], row["sampler"], row["r"]) for row in rows}
+    assert settings == {(n, s, r) for n in sums for s in checkpoints.SAMPLERS for r in checkpoints.SCALES}
+    assert len(settings) == len(rows)
+    for row in rows:
+        assert (row["checkpoint"], row["judge"]) == (sums[row["network"]], judge)
+        assert (row["n"], row["steps"]) == (checkpoints.IMAGES[row["sampler"]], 50)
+        assert 0 <= row["accuracy"] <= 1
+        assert sum(row["classes"]) == pytest.approx(1)
+
+
+def test_the_shipped_networks_are_good_enough():
+    """The bars of the course, on 1000 images with 50 DDIM steps; the sums above tie the table to the networks."""
+    rows = json.loads((SHIPPED / "mnist-sweep.json").read_text(encoding="utf-8"))
+    unet, twin = (
+        {row["r"]: row for row in rows if (row["network"], row["sampler"]) == (name, "ddim")}
+        for name in ("unet", "twin")
+    )
+    assert unet[1]["accuracy"] >= 0.95
+    assert unet[2]["accuracy"] >= 0.99
+    assert abs(unet[2]["accuracy"] - twin[2]["accuracy"]) <= 0.02
+    for table in (unet, twin):
+        assert all(0.04 <= share <= 0.20 for share in table[0]["classes"])  # r = 0: samples of p(x), every class
+        distance = {r: row["frechet"] for r, row in table.items()}
+        assert 1 <= min(distance, key=distance.get) <= 2
