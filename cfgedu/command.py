@@ -28,7 +28,7 @@ Trains one network on images, with condition dropout or as a twin, so that guida
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
 MORE = """\
 how long it takes (one thread of a 2020s server CPU, default width and batch; GPUs were not measured, and get float32):
-  mnist   --model unet  0.19 s a step, 40,000 steps in 2 hours     --model twin  0.28 s, 40,000 steps in 3 hours
+  mnist   --model unet  0.2 s a step, 9,000 steps in half an hour  --model twin  0.3 s, 5,500 steps in half an hour
   digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds     --model unet  0.03 s, 5,000 steps in 3 minutes
 The loss does not go to zero: eps cannot be told from x_t alone. It falls fast for some hundred steps, then slowly, and
 samples go on improving while it seems to stand still.
@@ -38,10 +38,10 @@ stopping and going on:
   command with --resume goes on from there, on the CPU with the same number of threads bit for bit as if it had not
   stopped. A finished run is prolonged in the same way: --resume --steps MORE.
 
-examples:
+examples (the second is the recipe of the U-Net that ships in data/):
   python -m cfgedu.training --data digits --model mlp
-  python -m cfgedu.training --data mnist --model unet --steps 60000 --threads 2 --name mine
-  torchrun --nproc-per-node 4 -m cfgedu.training --data mnist --model twin      (4 GPUs; each draws its own batches)
+  python -m cfgedu.training --steps 9000 --cool-down 4500 --lr 0.008 --name mine
+  torchrun --nproc-per-node 4 -m cfgedu.training --model twin --name big        (4 GPUs; each draws its own batches)
 
 Afterwards, in Python:
   net, schedule, about = load_checkpoint("mine")
