@@ -73,6 +73,7 @@ def test_every_control_changes_the_picture(size):
     if size == 28:
         demo = digits_lab_demo(BIG[0], BIG_JUDGE, SCHEDULE, size=28, twin=BIG[1])
         assert not demo.controls["r"].continuous_update
+        assert "cfgedu-on-release" in demo._dom_classes  # which gives it another budget in the browser
         assert "twin=twin" in demo.code
     moves = {"label": 5, "r": 7.0, "steps": 4, "seed": 3, "clip": True, "network": "twin"}
     assert set(demo.controls) == set(moves) - ({"network"} if size == 8 else set())

@@ -139,6 +139,8 @@ class LiveFigure(widgets.VBox):
         look = widgets.HTML(LOOK, layout=widgets.Layout(display="none"))  # it works unseen
         super().__init__([look, rows, self.picture, self.readout, buttons, self.source])
         self.add_class("cfgedu-live")
+        if not all(getattr(control, "continuous_update", True) for control in self.controls.values()):
+            self.add_class("cfgedu-on-release")  # a frame costs more than a moving hand can wait for
         self.show(rest=True)
 
     def __repr__(self):
