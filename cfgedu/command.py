@@ -28,7 +28,7 @@ Trains one network on images, with condition dropout or as a twin, so that guida
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
 MORE = """\
 how long it takes (one thread of a 2020s server CPU, default width and batch; GPUs were not measured, and get float32):
-  mnist   --model unet  0.2 s a step, 9,000 steps in half an hour  --model twin  0.3 s, 5,500 steps in half an hour
+  mnist   --model unet  0.23 s a step, 9,000 steps in 35 minutes   --model twin  0.40 s, 5,500 steps in 37 minutes
   digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds     --model unet  0.03 s, 5,000 steps in 3 minutes
 The loss does not go to zero: eps cannot be told from x_t alone. It falls fast for some hundred steps, then slowly, and
 samples go on improving while it seems to stand still.
@@ -79,8 +79,8 @@ EXPLAINED = {
     "0.2. Not for twins, whose heads both learn from every image (0.1)",
     "width": "channels of the finest level, or units of the MLP; the cost grows with its square (32, MLP 128)",
     "steps": "steps in all, those before a --resume included (40000, MLP 3000)",
-    "cool_down": "over so many last steps the rate is also led to 0 in a straight line: samples gain more from it than "
-    "from as many further steps (0, with which a run can be prolonged as if it had never ended)",
+    "cool_down": "over so many last steps the rate is also led to 0 in a straight line: on MNIST the loss gains more "
+    "from it than from as many further steps (0, with which a run can be prolonged as if it had never ended)",
     "batch": "images in a step; more are steadier and slower, usual: 64 to 256 (64)",
     "lr": "AdamW's learning rate: it rises to this for 100 steps, then falls as 1 / sqrt(step), and see --cool-down; "
     "halve it if the loss turns NaN (0.002)",

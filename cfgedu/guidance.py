@@ -63,6 +63,11 @@ def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -
     return same_classes(pair, eps)
 
 
+def within(r: float, low: int, high: int) -> Callable[[Tensor], Tensor]:
+    """r(t): the scale r where low < t <= high, and 1, plain conditional sampling, outside (arXiv 2404.07724)."""
+    return lambda t: torch.where((t > low) & (t <= high), r, 1.0)
+
+
 def r_from_w(w: float) -> float:
     """r = w + 1, from the w of Ho & Salimans, whose guided eps is (1 + w) eps_cond - w eps_un."""
     return w + 1

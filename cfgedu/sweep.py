@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cfgedu.download import put
 from cfgedu.guidance import guided, null_pair, unconditional
 from cfgedu.metrics import diversity, features, frechet_distance
-from cfgedu.protocol import Pair
+from cfgedu.protocol import Denoiser, Pair
 from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, sample
 from cfgedu.schedule import Schedule
 
@@ -23,9 +23,16 @@ SAMPLERS = {"ddim": ddim_step, "ddpm": ddpm_step, "euler-maruyama": euler_maruya
 AT_ONCE = 100  # images made together: they fit a CPU's cache, which saves a fifth; their noise is drawn together too
 
 
-def pair_of(model: nn.Module) -> Pair:
+def pair_of(model: Denoiser) -> Pair:
     """Both predictions of a network: a twin's from its two heads, another's from one doubled batch."""
     return model.pair if hasattr(model, "pair") else null_pair(model)
+
+
+def guided_by(model: Denoiser, r: float) -> Denoiser:
+    """The guided prediction of a network: where r is 0 or 1, one of its two predictions, and no pass for the other."""
+    if r in (0, 1):
+        return model if r else unconditional(model)
+    return guided(pair_of(model), r)
 
 
 def generate(
@@ -48,9 +55,7 @@ def generate(
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     x_T, y = torch.randn(n, *shape, generator=generator).to(device), (torch.arange(n) % model.K).to(device)
-    denoiser, step = guided(pair_of(model), r), SAMPLERS[sampler]
-    if r in (0, 1):  # one of the two predictions is all there is to it: half the work where they come from two passes
-        denoiser = model if r else unconditional(model)
+    denoiser, step = guided_by(model, r), SAMPLERS[sampler]
     parts = zip(x_T.split(AT_ONCE), y.split(AT_ONCE))
     return torch.cat([sample(step, denoiser, schedule, *part, steps, generator) for part in parts]), y
 

@@ -8,10 +8,9 @@ import torch
 from helpers import assert_verdict, cases
 
 from cfgedu.exercises.n10 import check_interval, check_same_accuracy, check_same_end, check_x0_step
-from cfgedu.guidance import from_x0, guided, two_models
+from cfgedu.guidance import from_x0, guided, two_models, within
 from cfgedu.samplers import ddim_step
 from cfgedu.schedule import Schedule, from_betas, linear
-from cfgedu.widgets.lab import within
 
 
 def x0_step(mix=lambda un, cond, r: (1 - r) * un + r * cond, noise=lambda un, cond, x0: x0, level=lambda a_t, a_s: a_s):

@@ -9,7 +9,7 @@ import torch
 from helpers import assert_every_control_matters, seeded
 from matplotlib.figure import Figure
 
-from cfgedu.guidance import guided, null_pair
+from cfgedu.guidance import guided, null_pair, within
 from cfgedu.metrics import class_accuracy, off_support
 from cfgedu.models import MLP, weights_from
 from cfgedu.samplers import sample
@@ -26,7 +26,6 @@ from cfgedu.widgets.lab import (
     sampling_lab_demo,
     spread,
     support,
-    within,
 )
 
 

@@ -5,13 +5,14 @@ from functools import lru_cache, partial
 import torch
 from matplotlib.patches import Rectangle
 
-from cfgedu.guidance import clip_x0, guided, null_pair
+from cfgedu.guidance import clip_x0
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, images, tiles
 from cfgedu.protocol import Denoiser
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import Schedule
+from cfgedu.sweep import guided_by
 from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
 
 COUNT, COLUMNS, GAP = 10, 5, 1
@@ -29,7 +30,7 @@ def digits_lab(
     part more: the network, which is "one" (net) or "twin".
     """
     K, device = judge.K, next((p.device for p in getattr(net, "parameters", list)()), "cpu")
-    pairs = {"one": null_pair(net)} | ({"twin": twin.pair} if twin else {})
+    networks = {"one": net, "twin": twin}
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     images(left, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
     picture = moving(left.images[0])
@@ -49,7 +50,7 @@ def digits_lab(
     def draw(label: int, r: float, steps: int, seed: int, clip: bool, network: str):
         """Ten digits (N,1,H,W), the judge's features (N,F) of them and its probabilities (N,K)."""
         x_T = torch.randn(COUNT, 1, size, size, generator=torch.Generator().manual_seed(seed))
-        model = guided(pairs[network], r)
+        model = guided_by(networks[network], r)
         model = clip_x0(model, schedule) if clip else model
         y = torch.full((COUNT,), label, device=device)
         x = sample(ddim_step, model, schedule, x_T.to(device), y, steps).cpu()

@@ -1,6 +1,6 @@
 """The sampling lab of notebook 10: a guided cloud under any scale, sampler, number of steps and interval, measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 
 import torch
@@ -8,7 +8,7 @@ from contourpy import contour_generator
 from matplotlib.collections import LineCollection, PolyCollection
 from torch import Tensor
 
-from cfgedu.guidance import guided, null_pair
+from cfgedu.guidance import guided, null_pair, within
 from cfgedu.plots import GUIDED, UN, color, grid, plane
 from cfgedu.protocol import Denoiser
 from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, sample, trajectory
@@ -25,11 +25,6 @@ WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance 
 SPREADS, ACCURACIES = (0.1, 1.6), (0.0, 1.05)  # the window of the right-hand picture
 SIZE = (9.4, 4.6)
 START = {"model": EXACT, "sampler": "DDIM", "r": 3.0, "steps": 30, "label": 0, "high": 1000, "low": 0}
-
-
-def within(r: float, low: int, high: int) -> Callable[[Tensor], Tensor]:
-    """r(t): the scale r where low < t <= high, and 1, plain conditional sampling, outside (arXiv 2404.07724)."""
-    return lambda t: torch.where((t > low) & (t <= high), r, 1.0)
 
 
 def spread(mixture: Mixture, x: Tensor, y: Tensor) -> float:
