@@ -23,7 +23,7 @@ PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # the others are called the same
 CONDA_ALONE = {"python", "pip", "setuptools"}  # what `pip install --no-deps -e .` needs there
-IMPORT_NAMES = {"sklearn": "scikit-learn", "ot": "pot", "PIL": "pillow"}  # where it differs from the package's name
+IMPORT_NAMES = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where it differs from the package's name
 
 
 def names(requirements):
@@ -71,6 +71,12 @@ def third_party(path):
 def test_what_is_imported_is_declared(pattern, declared):
     strangers = {path.name: third_party(path) - names(declared) for path in ROOT.glob(pattern)}
     assert {name: unknown for name, unknown in strangers.items() if unknown} == {}
+
+
+def test_what_is_declared_is_imported():
+    files = [*ROOT.glob("cfgedu/**/*.py"), *ROOT.glob("notebooks/**/*.ipynb")]
+    used = set().union(*(third_party(path) for path in files))
+    assert names(PROJECT["dependencies"]) - used == {"jupyterlab"}  # a program
 
 
 def test_third_party_sees_every_form_of_import(tmp_path):
