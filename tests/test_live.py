@@ -3,7 +3,6 @@
 import asyncio
 import io
 import threading
-from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from cfgedu.toy import two_gaussians
 from cfgedu.widgets import live
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, png, slider, still
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, png, slider, still
+from cfgedu.widgets.losses import loss_explorer_demo
+from cfgedu.widgets.mixing import score_mixer_demo
+from cfgedu.widgets.noise import noise_explorer_demo
+from cfgedu.widgets.samplers import trajectory_player_demo
+from cfgedu.widgets.tilted import tilted_against_guided_demo
 
 SIZE = (3, 2)
 
@@ -111,17 +116,26 @@ def test_constants_are_part_of_the_state():
     assert d.state == {"color": "blue", "height": 1.0}
 
 
-@pytest.mark.parametrize("bound", [{}, {"slope": -4.0}])
-def test_the_code_draws_the_picture_again(bound, capsys):
-    d = demo(partial(line, **bound) if bound else line)
+@pytest.mark.parametrize("given", [{}, {"slope": -4.0}])
+def test_the_code_draws_the_picture_again(given, capsys):
+    d = demo(bound(line, **given, width=None))
     d.set(height=4.0)
-    exec(d.code, dict(bound))
+    exec(d.code, dict(given))
     assert capsys.readouterr().out == "height 4\n"
     again = plt.gcf()
     (mine,), (its,) = d.figure.axes[0].lines, again.axes[0].lines
     np.testing.assert_array_equal(mine.get_xydata(), its.get_xydata())
     plt.close("all")
     assert "height=4.0" in d.source.value
+
+
+DEMOS = [loss_explorer_demo, noise_explorer_demo, score_mixer_demo, tilted_against_guided_demo, trajectory_player_demo]
+
+
+@pytest.mark.parametrize("make", DEMOS)
+def test_the_code_of_a_demo_names_the_mixture_it_was_given(make):
+    assert "partial" not in make().code
+    assert f"partial({make.__name__.removesuffix('_demo')}, mixture=mixture)" in make(two_gaussians()).code
 
 
 def test_an_error_shows_in_the_demo_and_is_raised():

@@ -21,9 +21,7 @@ SIZE = (9.6, 3.3)
 START = {"label": 3, "r": 2.0, "steps": 10, "seed": 0, "clip": False}
 
 
-def digits_lab(
-    figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
-):
+def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None):
     """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
 
     net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one

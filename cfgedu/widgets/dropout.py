@@ -6,7 +6,6 @@ units too, for in score units those of the smallest t would dwarf all others. Bo
 
 from collections.abc import Mapping
 from copy import deepcopy
-from functools import partial
 
 import torch
 from matplotlib.lines import Line2D
@@ -18,7 +17,7 @@ from cfgedu.plots import GUIDED, LIM, G, color, grid, plane
 from cfgedu.protocol import Denoiser, Pair
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving
 
 NULLS = ("learned row", "zeros", "mean of class rows")
 ARROWS, PIXELS = 13, 41  # arrows and points of the contours a side
@@ -136,8 +135,7 @@ def dropout_explorer_demo(
     nets: Mapping[float, nn.Module], mixture: Mixture | None = None, schedule: Schedule | None = None
 ) -> LiveFigure:
     """The scene with its controls."""
-    given = {"nets": nets, "mixture": mixture, "schedule": schedule}
-    given = {name: value for name, value in given.items() if value is not None}
+    scene = bound(dropout_explorer, nets=nets, mixture=mixture, schedule=schedule)
     T, K = (schedule or linear()).T, (mixture or islands()).K
     controls = {
         "p_drop": choice("p_drop", list(nets), next(iter(nets))),
@@ -146,4 +144,4 @@ def dropout_explorer_demo(
         "label": choice("class y", range(K), START["label"]),
     }
     alt = "The exact guidance vectors, those of a network trained with the chosen drop rate, and their error over time"
-    return LiveFigure(partial(dropout_explorer, **given), controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=SIZE, alt=alt)

@@ -4,7 +4,6 @@ Scores span many orders of magnitude between t = T and t = 1, so each panel writ
 length of the longest arrow, on the right the length that the outer circle stands for.
 """
 
-from functools import partial
 from math import ceil, log2
 
 import torch
@@ -15,7 +14,7 @@ from cfgedu.guidance import null_pair
 from cfgedu.plots import CLASSES, GUIDED, LIM, UN, G, class_map, color, grid, plane
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 ARROWS, PIXELS = 15, 61  # arrows and pixels a side
 LONGEST, POINTER = 0.55, 0.7  # drawn lengths, in units of x: the longest arrow of g, and the guided score's direction
@@ -118,8 +117,7 @@ def legends(figure, ring):
 
 def guidance_vector_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
     """The scene with its controls, on the islands unless another mixture is given."""
-    given = {"mixture": mixture, "schedule": schedule}
-    given = {name: value for name, value in given.items() if value is not None}
+    scene = bound(guidance_vector, mixture=mixture, schedule=schedule)
     mixture, schedule = mixture or islands(), schedule or linear()
     stride = max(1, schedule.T // 100)
     controls = {
@@ -130,4 +128,4 @@ def guidance_vector_demo(mixture: Mixture | None = None, schedule: Schedule | No
         "py": slider("point, x2", -LIM, LIM, START["py"], 0.05),
     }
     alt = "Guidance vectors as arrows over the probability of the class, and the sum of vectors at one point"
-    return LiveFigure(partial(guidance_vector, **given) if given else guidance_vector, controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=SIZE, alt=alt)

@@ -1,7 +1,7 @@
 """The sampling lab of notebook 10: a guided cloud under any scale, sampler, number of steps and interval, measured."""
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache
 
 import torch
 from contourpy import contour_generator
@@ -14,7 +14,7 @@ from cfgedu.protocol import Denoiser
 from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, sample, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 SAMPLERS = {"DDIM": ddim_step, "DDPM": ddpm_step, "Euler-Maruyama": euler_maruyama_step}
 EXACT = "exact scores"
@@ -142,8 +142,7 @@ def sampling_lab_demo(
     schedule: Schedule | None = None,
 ) -> LiveFigure:
     """The scene with its controls: exact scores alone, or beside networks {name: Denoiser}."""
-    given = {"networks": networks, "mixture": mixture, "schedule": schedule}
-    given = {name: value for name, value in given.items() if value is not None}
+    scene = bound(sampling_lab, networks=networks, mixture=mixture, schedule=schedule)
     T = (schedule or linear()).T
     controls = {
         "model": choice("model", [EXACT, *(networks or {})], START["model"]),
@@ -155,5 +154,4 @@ def sampling_lab_demo(
         "low": int_slider("down to t", 0, T, START["low"], max(T // 20, 1)),
     }
     alt = "A guided cloud over the support of its class with some of its paths, and its accuracy against its spread"
-    scene = partial(sampling_lab, **given) if given else sampling_lab
     return LiveFigure(scene, controls, size=SIZE, alt=alt)

@@ -74,6 +74,12 @@ def moving(*artists):
     return artists[0] if len(artists) == 1 else artists
 
 
+def bound(scene: Scene, **given) -> Scene:
+    """The scene with those of the arguments that are not None; `LiveFigure.code` goes by their names."""
+    given = {name: value for name, value in given.items() if value is not None}
+    return partial(scene, **given) if given else scene
+
+
 def still(scene: Scene, size: tuple[float, float] = (8, 4), **state) -> None:
     """Draw the scene once, in the state given, as an ordinary notebook figure; prints the readout."""
     figure = plt.figure(figsize=size, layout="constrained")
@@ -154,13 +160,13 @@ class LiveFigure(widgets.VBox):
 
     @property
     def code(self) -> str:
-        """The cell that draws this picture; arguments bound to the scene with functools.partial go by their names."""
+        """The cell that draws this picture; arguments given to the scene by `bound` go by their names."""
         function = self.scene.func if isinstance(self.scene, partial) else self.scene
-        name, bound = function.__name__, getattr(self.scene, "keywords", {})
+        name, given = function.__name__, getattr(self.scene, "keywords", {})
         lines = [f"from {function.__module__} import {name}", "from cfgedu.widgets.live import still", ""]
-        if bound:
+        if given:
             lines.insert(0, "from functools import partial")
-            name = f"partial({name}, {', '.join(f'{key}={key}' for key in bound)})"
+            name = f"partial({name}, {', '.join(f'{key}={key}' for key in given)})"
         state = ", ".join(f"{key}={value!r}" for key, value in self.state.items())
         return "\n".join([*lines, f"still({name}, size={self.size}, {state})"])
 

@@ -9,7 +9,7 @@ from cfgedu.plots import CLASSES, GUIDED, UN, color
 from cfgedu.protocol import NULL
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving
 
 EDGES = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1)  # of the buckets, as shares of T
 DRAWS, SAMPLES = 300, 4000  # targets drawn at the point; samples behind each bucket's floor
@@ -115,16 +115,11 @@ START = {"bucket": 5, "label": NULL}
 
 
 def loss_explorer_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
-    mixture, schedule = mixture or islands(), schedule or linear()
-
-    def scene(figure):
-        return loss_explorer(figure, mixture, schedule)
-
-    scene.__name__ = "loss_explorer"
-    labels = [("none", NULL), *((f"class {k}", k) for k in range(mixture.K))]
+    labels = [("none", NULL), *((f"class {k}", k) for k in range((mixture or islands()).K))]
     controls = {
         "bucket": int_slider("bucket of t", 1, len(EDGES) - 1, START["bucket"]),
         "label": choice("label y", labels, START["label"]),
     }
     alt = "the noises that may be hidden in one noisy point, and the floor of both losses in each bucket of times"
+    scene = bound(loss_explorer, mixture=mixture, schedule=schedule)
     return LiveFigure(scene, controls, size=SIZE, alt=alt)

@@ -3,8 +3,6 @@
 Arrows are drawn in eps units, score times sqrt(1 - a_t), so that they stay on the page at every noise level.
 """
 
-from functools import partial
-
 import torch
 from matplotlib.colors import to_rgb
 
@@ -12,7 +10,7 @@ from cfgedu.plots import CLASSES, GUIDED, LIM, UN, grid, plane
 from cfgedu.protocol import NULL
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, int_slider, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, int_slider, moving, slider
 
 PIXELS, LENGTH = 71, 0.5  # pixels a side; the drawn length of an arrow of eps length 1
 DEPTH = 5.0  # how far below its peak the log-density turns white
@@ -97,12 +95,11 @@ def score_mixer(figure, mixture: Mixture | None = None, schedule: Schedule | Non
 
 def score_mixer_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
     """The scene with its controls, on the islands unless another mixture is given."""
-    given = {"mixture": mixture, "schedule": schedule}
-    given = {name: value for name, value in given.items() if value is not None}
+    scene = bound(score_mixer, mixture=mixture, schedule=schedule)
     controls = {
         "t": int_slider("time t", 1, (schedule or linear()).T, START["t"]),
         "px": slider("point, x1", -LIM, LIM, START["px"], 0.05),
         "py": slider("point, x2", -LIM, LIM, START["py"], 0.05),
     }
     alt = "The score of each class as an arrow at one point; their posterior-weighted mean is the unconditional score"
-    return LiveFigure(partial(score_mixer, **given) if given else score_mixer, controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=SIZE, alt=alt)

@@ -10,7 +10,7 @@ import torch
 from cfgedu.plots import CLASSES, color, plane
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving
 
 SCHEDULES = {"linear": linear(), "cosine": cosine()}
 POINTS = 600
@@ -85,16 +85,10 @@ START = {"t": 150, "schedule": "linear", "label": 1}
 
 
 def noise_explorer_demo(mixture: Mixture | None = None) -> LiveFigure:
-    mixture = mixture or islands()
-
-    def scene(figure):
-        return noise_explorer(figure, mixture)
-
-    scene.__name__ = "noise_explorer"
     controls = {
         "t": int_slider("time t", 0, SCHEDULES["linear"].T, START["t"]),
         "schedule": choice("schedule", list(SCHEDULES), START["schedule"]),
-        "label": choice("star's class", range(mixture.K), START["label"]),
+        "label": choice("star's class", range((mixture or islands()).K), START["label"]),
     }
     alt = "a labelled cloud dissolving into noise, and the class probabilities of one point fading to the prior"
-    return LiveFigure(scene, controls, size=SIZE, alt=alt)
+    return LiveFigure(bound(noise_explorer, mixture=mixture), controls, size=SIZE, alt=alt)

@@ -11,7 +11,7 @@ from cfgedu.plots import CLASSES, GUIDED, LIM, color, plane
 from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, ode_step, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 SAMPLERS = {"DDPM": ddpm_step, "DDIM": ddim_step, "Euler-Maruyama": euler_maruyama_step, "ODE": ode_step}
 POINTS, TRACKED, TAIL = 240, 12, 8  # dots in the cloud; how many draw their path; steps of it shown behind a dot
@@ -41,7 +41,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
     generator = torch.Generator().manual_seed(4)
     _, y = mixture.sample(POINTS, generator)
     x_T = torch.randn(POINTS, 2, generator=generator)
-    radius = float(mixture.weight @ (mixture.mean.square().sum(1) + 2 * mixture.std**2))  # E |x_0|^2
+    mean_square = float(mixture.weight @ (mixture.mean.square().sum(1) + 2 * mixture.std**2))  # E |x_0|^2
 
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
     plane(left).set(xlabel="$x_1$", ylabel="$x_2$")
@@ -74,7 +74,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
         name = f"DDIM, eta = {eta:.2f}" if sampler == "DDIM" else sampler
         titles[0].set_text(f"{name}: t = {t}")
         a = float(schedule.alpha_bar[t])
-        got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * radius + 2 * (1 - a)) ** 0.5
+        got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * mean_square + 2 * (1 - a)) ** 0.5
         return f"{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}"
 
     del frames
@@ -85,10 +85,6 @@ START = {"sampler": "DDPM", "steps": 50, "eta": 0.0, "progress": 80}
 
 
 def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
-    def scene(figure):
-        return trajectory_player(figure, mixture, schedule)
-
-    scene.__name__ = "trajectory_player"
     controls = {
         "sampler": choice("sampler", list(SAMPLERS), START["sampler"]),
         "steps": int_slider("steps", 1, 100, START["steps"]),
@@ -96,6 +92,7 @@ def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | 
         "progress": int_slider("progress %", 0, 100, START["progress"], 2),
     }
     alt = "a cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
+    scene = bound(trajectory_player, mixture=mixture, schedule=schedule)
     demo = LiveFigure(scene, controls, size=SIZE, alt=alt)
     widgets.dlink((controls["sampler"], "value"), (controls["eta"], "disabled"), lambda name: name != "DDIM")
     play = widgets.Play(value=START["progress"], min=0, max=100, step=2, interval=100, description="from T to 0")

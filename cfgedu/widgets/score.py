@@ -13,7 +13,7 @@ from cfgedu.plots import GUIDED, LIM, grid, plane
 from cfgedu.protocol import NULL
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import branches, islands, spirals, two_gaussians
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 WORLDS = {"islands": islands, "two Gaussians": two_gaussians, "spirals": spirals, "branches": branches}
 ARROWS, PIXELS, LONGEST = 15, 71, 0.55  # arrows and pixels a side; the drawn length of the longest arrow
@@ -96,17 +96,11 @@ START = {"t": 120, "data": "islands", "px": 0.1, "py": -0.6}
 
 
 def score_explorer_demo(schedule: Schedule | None = None) -> LiveFigure:
-    schedule = schedule or linear()
-
-    def scene(figure):
-        return score_explorer(figure, schedule)
-
-    scene.__name__ = "score_explorer"
     controls = {
-        "t": int_slider("time t", 1, schedule.T, START["t"]),
+        "t": int_slider("time t", 1, (schedule or linear()).T, START["t"]),
         "data": choice("data set", list(WORLDS), START["data"]),
         "px": slider("point x1", -LIM, LIM, START["px"], 0.05),
         "py": slider("point x2", -LIM, LIM, START["py"], 0.05),
     }
     alt = "the score as arrows over the log-density of noisy data, and where one noisy point may come from"
-    return LiveFigure(scene, controls, size=SIZE, alt=alt)
+    return LiveFigure(bound(score_explorer, schedule=schedule), controls, size=SIZE, alt=alt)

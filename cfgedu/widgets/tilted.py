@@ -13,7 +13,7 @@ from cfgedu.plots import GUIDED, LIM, color, grid, plane
 from cfgedu.samplers import Step, ddim_step, ddpm_step, euler_maruyama_step, sample
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, choice, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
 SAMPLERS = {"DDPM": ddpm_step, "Euler-Maruyama": euler_maruyama_step, "DDIM, eta = 0.5": partial(ddim_step, eta=0.5)}
 POINTS, STEPS, PIXELS = 256, 32, 51  # two clouds with and without label: 1024 rows, one block of the exact denoiser
@@ -117,13 +117,11 @@ def ellipse(points: Tensor, axis: Tensor, radius: float = 2.0) -> Tensor:
 
 def tilted_against_guided_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
     """The scene with its controls, on the islands unless another mixture is given."""
-    given = {"mixture": mixture, "schedule": schedule}
-    given = {name: value for name, value in given.items() if value is not None}
+    scene = bound(tilted_against_guided, mixture=mixture, schedule=schedule)
     controls = {
         "r": slider("scale r", 1, 8, START["r"], 0.25),
         "label": choice("class y", range((mixture or islands()).K), START["label"]),
         "sampler": choice("3rd cloud", list(SAMPLERS), START["sampler"]),
     }
     alt = "Three clouds over the tilted density: its own samples, guided DDIM and another guided sampler"
-    scene = partial(tilted_against_guided, **given) if given else tilted_against_guided
     return LiveFigure(scene, controls, size=SIZE, alt=alt)

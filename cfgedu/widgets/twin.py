@@ -1,7 +1,5 @@
 """Two twin heads beside the exact pair: one whose trunk never sees the label, one whose trunk does."""
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +9,7 @@ from cfgedu.protocol import Pair
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets.guidance_vector import arrows
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving
 
 ARROWS, PIXELS, POINTS = 13, 41, 2000  # arrows and pixels a side; data points of all classes, for the numbers
 LONGEST = 0.6  # drawn length of the longest of all arrows, in units of x
@@ -87,8 +85,7 @@ def twin_heads_demo(
     late: nn.Module, leaky: nn.Module, mixture: Mixture | None = None, schedule: Schedule | None = None
 ) -> LiveFigure:
     """The scene with its controls, on the islands unless another mixture is given."""
-    given = {"late": late, "leaky": leaky, "mixture": mixture, "schedule": schedule}
-    given = {name: value for name, value in given.items() if value is not None}
+    scene = bound(twin_heads, late=late, leaky=leaky, mixture=mixture, schedule=schedule)
     mixture, schedule = mixture or islands(), schedule or linear()
     stride = max(1, schedule.T // 100)
     controls = {
@@ -97,4 +94,4 @@ def twin_heads_demo(
         "shown": choice("arrows", list(FIELDS), START["shown"]),
     }
     alt = "One field three times, exact, of a late-fusion twin and of a leaky twin, over the probability of the class"
-    return LiveFigure(partial(twin_heads, **given), controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=SIZE, alt=alt)
