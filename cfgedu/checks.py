@@ -14,22 +14,26 @@ def check(name: str, got, expected, *, atol: float = 1e-6, mistakes: Mapping[str
 
     got, expected: numbers, tensors or nested lists; equal where shapes agree and
     |got - expected| <= atol (1 + |expected|).
-    mistakes: {"what you probably did": the wrong value it gives}. None for `got` means: not answered yet.
+    mistakes: {"what you probably did": the wrong value it gives}. None or ... for `got` means: not answered yet.
     """
-    if got is None:
-        print(f"· {name}: no answer yet (your function returned None, or the value is still None)")
+    if unanswered(got):
+        print(f"· {name}: no answer yet (your function returned None, or the value is still None or ...)")
         return
     try:
         value = as_tensor(got)
-    except (TypeError, ValueError):
-        wanted = describe(as_tensor(expected))
+    except (TypeError, ValueError, RuntimeError):  # torch raises the last for a dict or a function
+        wanted = describe(expected)
         print(f"✗ {name}: expected {wanted}; got a {type(got).__name__}, {got!r}, which is not a number or a tensor")
         return
     if agree(value, as_tensor(expected), atol):
         print(f"✓ {name}")
         return
-    print(f"✗ {name}: expected {describe(as_tensor(expected))}; got {describe(value)}")
+    print(f"✗ {name}: expected {describe(expected)}; got {describe(got)}")
     print(f"  {diagnose(value, as_tensor(expected), atol, mistakes or {})}")
+
+
+def unanswered(got) -> bool:
+    return got is None or got is ... or (isinstance(got, list | tuple) and any(unanswered(part) for part in got))
 
 
 def as_tensor(value) -> Tensor:
@@ -56,9 +60,10 @@ def diagnose(got: Tensor, expected: Tensor, atol: float, mistakes: Mapping[str, 
     return f"The largest difference is {float((got - expected).abs().max()):.3g}."
 
 
-def describe(value: Tensor) -> str:
-    """A number as it is, a tensor by its shape and first entries."""
+def describe(value) -> str:
+    """A truth value or a number as it is, a tensor by its shape and first entries."""
+    truth, value = torch.as_tensor(value).dtype == torch.bool, as_tensor(value)
     if value.ndim == 0:
-        return f"{float(value):.6g}"
+        return str(bool(value)) if truth else f"{float(value):.6g}"
     head = ", ".join(f"{v:.4g}" for v in value.flatten()[:4].tolist())
     return f"{tuple(value.shape)} [{head}{', ...' if value.numel() > 4 else ''}]"

@@ -77,7 +77,8 @@ def loop(told=lambda t, s: t, levels=lambda a, t, s: (a[t], a[s]), noise=lambda 
 LOOPS = {
     "": loop(),
     "last step is missing": loop(order=lambda times: times[:-1]),
-    "told s, where the step goes": loop(told=lambda t, s: max(s, 1)),
+    "told s, where the step goes, in": loop(told=lambda t, s: max(s, 1)),
+    "told s, where the step goes (0": loop(told=lambda t, s: s),
     "told t - 1": loop(told=lambda t, s: t - 1),
     "the times run upwards": loop(order=lambda times: times[::-1]),
     "a_t and a_s are swapped": loop(levels=lambda a, t, s: (a[s], a[t])),

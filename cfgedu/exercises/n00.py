@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from cfgedu.checks import check
+from cfgedu.checks import check, unanswered
 from cfgedu.guidance import r_from_w, w_from_r
 
 
@@ -26,7 +26,7 @@ def check_guided(answer: Callable) -> None:
 
     def at_all(guide):
         values = [guide(un, cond, r) for r in scales]
-        return None if any(value is None for value in values) else torch.stack(values)
+        return None if unanswered(values) else torch.stack(values)
 
     mistakes = {
         "un and cond are swapped: r = 1 must give cond, and r = 0 un": at_all(lambda u, c, r: c + r * (u - c)),

@@ -94,6 +94,7 @@ def check_loop(answer: Callable, times: Sequence[int] = (1000, 700, 400, 150, 20
     mistakes = {
         "the last step is missing: pair the times with the ones after them, down to s = 0": times[:-2],
         "the model is told s, where the step goes, in place of t, where x is": [max(s, 1) for s in times[1:]],
+        "the model is told s, where the step goes (0 at the end, where no noise is left to predict)": times[1:],
         "the model is told t - 1: this course counts t from 1 to T": [t - 1 for t in times[:-1]],
         "the times run upwards: sampling starts at T": times[:0:-1],
     }
