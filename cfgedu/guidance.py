@@ -48,7 +48,7 @@ def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -
 
     r: one number, a (B,) tensor with one scale per sample, or a function of t (B,) that returns either.
     Any real r is meant: below 0 pushes away from the class, between 0 and 1 mixes. There is no threshold.
-    Raises TypeError where r is none of these, ValueError where it is not finite or does not fit the batch.
+    Raises TypeError where r is none of these, ValueError where it does not fit the batch, or a number is not finite.
     """
     if not callable(r):
         check_scale(r)

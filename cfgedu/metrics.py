@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cfgedu.models import Judge, weights_from
-from cfgedu.protocol import NULL, Denoiser, check_data, check_labels, check_same_shape
+from cfgedu.protocol import NULL, Denoiser, check_data, check_labels, check_same_shape, classes
 from cfgedu.schedule import Schedule
 from cfgedu.toy import Mixture
 from cfgedu.training import batches, train
@@ -31,7 +31,7 @@ def field_error(
     guidance vectors. All levels share one eps, so that a difference between them is not chance.
     """
     check_data("x0", x0)
-    check_labels("y", y, len(x0))
+    check_labels("y", y, len(x0), classes(field) or classes(exact))
     device = x0.device if generator is None else generator.device
     eps = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
     errors = []
@@ -79,7 +79,7 @@ def class_accuracy(mixture: Mixture, x: Tensor, y: Tensor) -> float:
     """The share of samples x (N,2) whose most probable class, by the exact p(y given x), is the y they are made for."""
     check_data("x", x)
     check_classes(y, len(x), mixture.K)
-    return (mixture.posterior(x).argmax(1) == y).double().mean().item()
+    return (mixture.posterior(x).argmax(1) == y).cpu().double().mean().item()
 
 
 def off_support(
@@ -100,7 +100,7 @@ def off_support(
         own = true_x if label == NULL else true_x[true_y == label]
         low = mixture.log_prob(own, label.expand(len(own))).quantile(quantile)
         outside |= (y == label) & (mixture.log_prob(x, y) < low)
-    return outside.double().mean().item()
+    return outside.cpu().double().mean().item()
 
 
 # ---- images ----
@@ -135,7 +135,7 @@ def features(judge: Judge, x: Tensor) -> Tensor:
 def judge_accuracy(judge: Judge, x: Tensor, y: Tensor) -> float:
     """The share of images x that the judge takes for the class y they were made for."""
     check_classes(y, len(x), judge.K)
-    return (judge.head(features(judge, x)).argmax(1) == y).double().mean().item()
+    return (judge.head(features(judge, x)).argmax(1) == y).cpu().double().mean().item()
 
 
 def diversity(features: Tensor, y: Tensor) -> float:
@@ -146,7 +146,7 @@ def diversity(features: Tensor, y: Tensor) -> float:
     """
     check_data("features", features)
     check_classes(y, len(features), None)
-    own = [features[y == label].double() for label in y.unique()]
+    own = [features[y == label].cpu().double() for label in y.unique()]
     if min(map(len, own)) < 2:
         raise ValueError("features must hold two images or more of every class in y, got a class with one")
     return torch.stack([part.var(dim=0).sum() for part in own]).mean().item()
@@ -158,7 +158,8 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     N, size = features.shape
     if size >= N:
         raise ValueError(f"features need more rows than columns, or their covariance is singular; got {N} x {size}")
-    return features.double().mean(0), features.double().T.cov()
+    features = features.cpu().double()  # MPS has no float64
+    return features.mean(0), features.T.cov()
 
 
 def frechet_distance(a: Tensor | tuple[Tensor, Tensor], b: Tensor | tuple[Tensor, Tensor]) -> float:

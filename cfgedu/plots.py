@@ -68,7 +68,7 @@ def plane(ax: Axes, title: str = "", lim: float = LIM) -> Axes:
 
 def cloud(ax: Axes, x: Tensor, y: Tensor | None = None, size: float = 4, alpha: float = 0.5, title: str = "") -> Axes:
     """Points x (B,2), coloured by their labels y (B,); grey without labels."""
-    colors = UN if y is None else np.array([UN, *CLASSES])[np.asarray(y.cpu()) + 1]
+    colors = UN if y is None else [color(label) for label in y.tolist()]
     ax.scatter(*x.detach().cpu().T.numpy(), s=size, c=colors, alpha=alpha, linewidths=0, rasterized=True)
     return plane(ax, title)
 
@@ -96,7 +96,7 @@ def density(ax: Axes, mixture: Mixture, a: float = 1.0, y: int = NULL, n: int = 
 
 
 def posterior(ax: Axes, mixture: Mixture, y: int, a: float = 1.0, n: int = 101, levels=(0.1, 0.5, 0.9)) -> Axes:
-    """p(y given x_t) over the window, from white (0) to the class colour (1), with contour lines."""
+    """p(y given x_t) over the window, from white (0) to a light tint of the class colour (1), with contour lines."""
     p = mixture.posterior(grid(n), a)[:, y]
     return field(ax, p, n, cmap=class_map(y), vmin=0, vmax=1.6, levels=levels)
 
@@ -163,6 +163,7 @@ def loss_curve(
 ) -> Axes:
     """The loss of every step, its running mean over `window` steps, and the irreducible floor."""
     losses = np.asarray(losses, dtype=float)
+    window = min(window, len(losses))
     mean = np.convolve(losses, np.ones(window) / window, mode="valid")
     (line,) = ax.plot(np.arange(window - 1, len(losses)), mean, label=label, color=color, zorder=3)
     ax.plot(losses, color=line.get_color(), alpha=0.15, linewidth=0.8)

@@ -3,7 +3,7 @@
 Shapes: B batch; *D the data's dimensions, (2,) for points or (C, H, W) for images; K classes.
 
     Denoiser  (x (B,*D), t (B,) long in 1..T, y (B,) long in {NULL, 0..K-1}) -> eps_hat (B,*D)
-    Pair      (x, t, y) -> (eps_un, eps_cond), each (B,*D); equal where y is NULL
+    Pair      (x, t, y) -> (eps_un, eps_cond), each (B,*D); equal where y is NULL and one model gives both
 
 A Denoiser may be a network, the exact answer for a known density, or a plain function: samplers, guidance and losses
 cannot tell them apart. Values are checked once per call of `sample`, `trajectory`, a loss or `train`, never inside a

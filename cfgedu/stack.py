@@ -37,7 +37,7 @@ class Caller(nn.Module):
 class Stack(nn.Module):
     """M networks as one function of M B rows, of which the first B belong to the first network, and so on.
 
-    To the functions of the course it looks like one network with a large batch; a stack of twins has `pair` as well.
+    To the functions of the course it looks like one network with a large batch; `pair` is for stacks of twins.
     Its weights are copies, (M, ...) each; `unstack` writes them back.
     """
 

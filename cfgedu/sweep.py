@@ -29,7 +29,7 @@ def pair_of(model: Denoiser) -> Pair:
 
 
 def guided_by(model: Denoiser, r: float) -> Denoiser:
-    """The guided prediction of a network: where r is 0 or 1, one of its two predictions, and no pass for the other."""
+    """The guided prediction of a network: where r is 0 or 1 that is one of its two, asked for alone."""
     if r in (0, 1):
         return model if r else unconditional(model)
     return guided(pair_of(model), r)

@@ -11,7 +11,7 @@ from math import cos, log, pi, sin
 import torch
 from torch import Tensor
 
-from cfgedu.protocol import Denoiser, check_labels, is_integer, shape
+from cfgedu.protocol import Denoiser, check_data, check_labels, is_integer, shape
 from cfgedu.schedule import Schedule
 
 BLOCK = 1024
@@ -108,12 +108,14 @@ class Mixture:
 
         Raises TypeError or ValueError for x, y or a that do not fit.
         """
+        check_data("x", x)
         check_labels("y", y, len(x), self.K)
         log_density, _ = self._log_densities(x, *self._level(x, a))
         return (log_density + self._log_weight.to(x)[y + 1]).logsumexp(1) - x.shape[1] / 2 * log(2 * pi)
 
     def posterior(self, x: Tensor, a: float | Tensor = 1.0) -> Tensor:
         """p(y given x_t) (B,K), by Bayes' rule over the classes; a as in log_prob."""
+        check_data("x", x)
         log_density, _ = self._log_densities(x, *self._level(x, a))
         component = (log_density + self._log_weight.to(x)[0]).softmax(1)  # p(j given x_t) (B,J)
         return component @ torch.nn.functional.one_hot(self.label.long(), self.K).to(x)

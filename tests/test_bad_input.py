@@ -451,6 +451,11 @@ def test_arguments_of_a_mixture():
         m.posterior(torch.zeros(4, 3))
     with complain(ValueError, r"x must have shape \(B, 2\)", r"got \(4, 1, 2\)"):
         m.denoiser(S)(torch.zeros(4, 1, 2), T_, Y.clamp(max=1))
+    for ask in (m.posterior, lambda x: m.log_prob(x, Y.clamp(max=1))):
+        with complain(TypeError, "x must be a floating-point tensor", "got torch.int64"):
+            ask(X.long())
+        with complain(ValueError, "x must be finite"):
+            ask(NAN)
     with complain(ValueError, r"y must hold labels 0..1", "got .* to 2"):
         m.log_prob(X, torch.tensor([0, 1, 2, NULL]))
     with complain(ValueError, "y must have one label per row", r"got \(4, 1\)"):
