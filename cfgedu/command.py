@@ -22,7 +22,10 @@ NETWORKS = {"unet": UNet, "twin": TwinUNet, "mlp": MLP, "twin-mlp": TwinMLP}
 NAMES = {"unet": "unet", "twin": "twin-unet", "mlp": "mlp", "twin-mlp": "twin-mlp"}  # in the names of files
 WIDTH = {"unet": 32, "twin": 32, "mlp": 128, "twin-mlp": 128}
 STEPS = {"unet": 40_000, "twin": 40_000, "mlp": 3_000, "twin-mlp": 3_000}
-SCHEDULES = {"linear": linear, "cosine": cosine}
+SCHEDULES = {  # linear's betas grow as T shrinks, so that every T ends in the same noise
+    "linear": lambda T: linear(T, 0.1 / T, 20 / T),
+    "cosine": cosine,
+}
 ABOUT = """\
 Trains one network on images, with condition dropout or as a twin, so that guidance finds both of its predictions in it:
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
@@ -73,7 +76,8 @@ EXPLAINED = {
     "loss": "eps: mean (eps_hat - eps)^2. dsm: denoising score matching with the score s = -eps_hat / sqrt(1 - a_t) "
     "and weight 1 - a_t: up to rounding the same number and gradient, so it trains the same eps network, told as a "
     "score model is (eps)",
-    "schedule": "linear: DDPM's betas; cosine: the signal fades more evenly over t, to almost nothing at T (linear)",
+    "schedule": "linear: DDPM's betas, times 1000 / T; cosine: the signal fades more evenly over t, to almost nothing "
+    "at T (linear)",
     "T": "noise levels of the schedule; 1000 is usual, and samplers may visit fewer of them (1000)",
     "p_drop": "share of the labels that become NULL, from which the unconditional prediction is learned; usual: 0.1 to "
     "0.2. Not for twins, whose heads both learn from every image (0.1)",
@@ -170,6 +174,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options.steps = options.steps or STEPS[options.model]
     if options.cool_down > options.steps:
         own.error(f"argument --cool-down: must be at most the {options.steps} of --steps, got {options.cool_down}")
+    if options.schedule == "linear" and options.T < 21:
+        own.error(
+            f"argument --T: must be 21 or more with --schedule linear, whose betas end at 20 / T, got {options.T}"
+        )
     name = options.name or f"{options.data}-{NAMES[options.model]}{'-dsm' if options.loss == 'dsm' else ''}"
     if Path(name).name != name or Path(name).suffix:
         own.error(f"argument --name: must be a plain name without folder or ending, got {name!r}")

@@ -112,6 +112,14 @@ def test_options_choose_the_network_and_the_schedule(options, kind, T):
     assert given.out.stem == given.state.stem == names[kind]
 
 
+@pytest.mark.parametrize("T", [21, 50, 4000])
+def test_every_linear_schedule_ends_in_noise(T):
+    schedule = command.recipe(command.parse(["--data", "digits", "--model", "mlp", "--T", str(T)]), seeded())[1]
+    assert schedule.T == T
+    assert schedule.alpha_bar[-1] < 1e-4
+    assert schedule.alpha_bar[T // 3] == pytest.approx(float(linear().alpha_bar[1000 * (T // 3) // T]), rel=0.2)
+
+
 def test_dsm_trains_the_same_eps_network():
     x, y = (part[:32] for part in load("digits"))
     net, schedule, eps, *_ = command.recipe(command.parse(QUICK), seeded())
@@ -306,6 +314,7 @@ def test_what_fails_says_so_without_a_traceback(folder, monkeypatch, capsys):
         (["--loss", "v"], "argument --loss: invalid choice: 'v'"),
         (["--schedule", "sqrt"], "argument --schedule: invalid choice: 'sqrt'"),
         (["--T", "0"], "argument --T: must be a whole number of 1 or more, got '0'"),
+        (["--T", "20"], "argument --T: must be 21 or more with --schedule linear, whose betas end at 20 / T, got 20"),
         (["--p-drop", "1.5"], r"argument --p-drop: must be a probability in [0, 1), got '1.5'"),
         (["--p-drop", "nan"], r"argument --p-drop: must be a probability in [0, 1), got 'nan'"),
         (["--width", "15"], "argument --width: must be even"),
