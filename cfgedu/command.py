@@ -31,7 +31,7 @@ Trains one network on images, with condition dropout or as a twin, so that guida
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
 MORE = """\
 how long it takes (one thread of a 2020s server CPU, default width and batch; GPUs were not measured, and get float32):
-  mnist   --model unet  0.23 s a step, 9,000 steps in 35 minutes   --model twin  0.40 s, 5,500 steps in 37 minutes
+  mnist   --model unet  0.24 s a step, 16,000 steps in 65 minutes  --model twin  0.42 s, 9,000 steps in 63 minutes
   digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds     --model unet  0.03 s, 5,000 steps in 3 minutes
 The loss does not go to zero: eps cannot be told from x_t alone. It falls fast for some hundred steps, then slowly, and
 samples go on improving while it seems to stand still.
@@ -43,7 +43,7 @@ stopping and going on:
 
 examples (the second is the recipe of the U-Net that ships in data/):
   python -m cfgedu.training --data digits --model mlp
-  python -m cfgedu.training --steps 9000 --cool-down 4500 --lr 0.008 --name mine
+  python -m cfgedu.training --steps 16000 --cool-down 8000 --lr 0.008 --name mine
   torchrun --nproc-per-node 4 -m cfgedu.training --model twin --name big        (4 GPUs; each draws its own batches)
 
 Afterwards, in Python:

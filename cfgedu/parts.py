@@ -25,7 +25,7 @@ class TimeEmbedding(nn.Module):
 
 
 def zeroed(layer: nn.Module) -> nn.Module:
-    """A last layer that starts at zero: at first an MLP says eps_hat = 0, the mean of eps, and a U-Net eps_hat = x."""
+    """A layer that starts at zero: at first a block is its shortcut, an MLP says eps_hat = 0, and a U-Net v = 0."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

@@ -199,6 +199,11 @@ def test_the_shipped_judge_on_the_real_images(monkeypatch):
         torch.testing.assert_close(about["extra"][name], value, rtol=1e-3, atol=1e-4)
 
 
+def test_the_help_of_the_training_command_shows_the_recipe_that_ships():
+    recipe = " ".join(checkpoints.NETWORKS["mnist-unet"]).removeprefix("--data mnist --model unet ")
+    assert f"{command.PROGRAM} {recipe.removesuffix(' --threads 1')} --name mine" in command.MORE
+
+
 def test_the_shipped_sweep_is_of_the_shipped_checkpoints():
     rows = json.loads((SHIPPED / "mnist-sweep.json").read_text(encoding="utf-8"))
     sums = {"unet": shipped("mnist-unet")[2]["sha256"], "twin": shipped("mnist-twin-unet")[2]["sha256"]}
@@ -220,7 +225,7 @@ def test_the_shipped_networks_are_good_enough():
         {row["r"]: row for row in rows if (row["network"], row["sampler"]) == (name, "ddim")}
         for name in ("unet", "twin")
     )
-    assert unet[1]["accuracy"] >= 0.9  # 0.95 is the aim; 9,000 steps reach 0.911
+    assert min(unet[1]["accuracy"], twin[1]["accuracy"]) >= 0.93  # 0.95 is the aim; an hour of training reaches 0.94
     assert unet[2]["accuracy"] >= 0.99
     assert abs(unet[2]["accuracy"] - twin[2]["accuracy"]) <= 0.02
     for table in (unet, twin):

@@ -62,12 +62,24 @@ def test_every_input_reaches_the_output_of_its_own_row_alone(make, D):
 
 @every_model
 def test_a_new_network_knows_nothing_and_learns_from_the_first_step(make, D):
-    """An MLP starts from eps_hat = 0, a U-Net, which adds its answer to x, from eps_hat = x."""
+    """An MLP starts from eps_hat = 0, a U-Net from v = 0, for which it holds linear()'s alpha_bar as a formula."""
     model = make()
     x, t, y = batch(D)
-    assert torch.equal(model(x.float(), t, y), x.float() * isinstance(model, UNet | TwinUNet))
+    eps = model(x.float(), t, y)
+    if isinstance(model, UNet | TwinUNet):
+        assert linear().v(x, t, eps.double()).abs().max() < 0.01
+    else:
+        assert not eps.any()
     eps_loss(model, linear(), x.float(), y, generator=seeded()).backward()
     assert sum(float(p.grad.abs().sum()) for p in model.parameters() if p.grad is not None) > 0
+
+
+@pytest.mark.parametrize("make", [UNet, TwinUNet])
+@pytest.mark.parametrize("D", [(784,), (3, 28, 28), (28, 28)])
+def test_an_image_network_names_the_shape_it_wants(make, D):
+    x, t, y = batch(D)
+    with pytest.raises(ValueError, match=rf"x must have shape \(B, 1, H, W\), got \(6, {', '.join(map(str, D))}"):
+        make(3, width=8)(x.float(), t, y)
 
 
 @every_model

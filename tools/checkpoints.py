@@ -20,9 +20,9 @@ from cfgedu.training import batches, train
 
 NETWORKS = {  # the arguments of `python -m cfgedu.training`
     "mnist-unet": ["--data", "mnist", "--model", "unet"]
-    + ["--steps", "9000", "--cool-down", "4500", "--lr", "0.008", "--threads", "1"],
+    + ["--steps", "16000", "--cool-down", "8000", "--lr", "0.008", "--threads", "1"],
     "mnist-twin-unet": ["--data", "mnist", "--model", "twin"]
-    + ["--steps", "5500", "--cool-down", "2750", "--lr", "0.008", "--threads", "1"],
+    + ["--steps", "9000", "--cool-down", "4500", "--lr", "0.008", "--threads", "1"],
 }
 JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
