@@ -23,7 +23,7 @@ PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # the others are called the same
 CONDA_ALONE = {"python", "pip", "setuptools"}  # what `pip install --no-deps -e .` needs there
-IMPORT_NAMES = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where it differs from the package's name
+IMPORT_NAMES = {"sklearn": "scikit-learn", "ot": "pot", "PIL": "pillow"}  # where it differs from the package's name
 
 
 def names(requirements):
