@@ -101,7 +101,7 @@ def eps_from_v(x: Tensor, v: Tensor, t: Tensor, T: int) -> Tensor:
 
     At large t, eps is x but for a little, and this little is all that is known of the image: a network that gives eps
     itself loses it in copying x. v has size 1 at every t (Salimans & Ho, arXiv 2202.00512, app. D). A network knows no
-    schedule: a is near alpha_bar of linear(1000), and of every n-th level of it (Song et al., arXiv 2011.13456, eq. 33).
+    schedule: a is near alpha_bar of linear(1000) and of every n-th level of it (Song et al., arXiv 2011.13456, eq. 33).
     Under cosine() v may be up to 9 in size; a table that stops short of noise, as linear(50) does, asks too much of v.
     """
     u = (t.to(x) / T)[:, None, None, None]  # (B,1,1,1)

@@ -1,6 +1,6 @@
 """The digits lab of notebooks 11 and 12: ten digits of one class from ten noises, and what a judge takes them for."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import torch
 from matplotlib.patches import Rectangle
@@ -13,7 +13,7 @@ from cfgedu.protocol import Denoiser
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import Schedule
 from cfgedu.sweep import guided_by
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 COUNT, COLUMNS, GAP = 10, 5, 1
 WRONG, ASKED = CLASSES[1], CLASSES[0]
@@ -89,9 +89,8 @@ def digits_lab_demo(
         "seed": int_slider("noise seed", 0, 20, START["seed"], **at_once),
         "clip": choice("clip x0", [("no", False), ("yes", True)], START["clip"]),
     }
-    given = {"net": net, "judge": judge, "schedule": schedule} | ({} if size == 8 else {"size": size})
     if twin:
-        given["twin"] = twin
         controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
     alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
-    return LiveFigure(partial(digits_lab, **given), controls, size=SIZE, alt=alt)
+    given = {"net": net, "judge": judge, "schedule": schedule, "size": None if size == 8 else size, "twin": twin}
+    return LiveFigure(bound(digits_lab, **given), controls, size=SIZE, alt=alt)

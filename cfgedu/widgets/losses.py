@@ -81,7 +81,7 @@ def loss_explorer(figure, mixture: Mixture | None = None, schedule: Schedule | N
     right.set_xticks(places, [f"{low}–{high}" for low, high in spans], rotation=45, ha="right", fontsize=9)
     right.legend(loc="upper right")
     titles = moving(left.set_title("targets at one $x_t$"), right.set_title("the loss of the exact answer"))
-    frames = moving(*left.spines.values(), *right.spines.values())
+    moving(*left.spines.values(), *right.spines.values())
 
     def update(bucket: int, label: int) -> str:
         low, high = spans[bucket - 1]
@@ -107,7 +107,6 @@ def loss_explorer(figure, mixture: Mixture | None = None, schedule: Schedule | N
             f"{share:.0%} of that loss, from {(high - low + 1) / schedule.T:.0%} of the times"
         )
 
-    del frames
     return update
 
 

@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 
 from cfgedu.plots import CLASSES, GUIDED, LIM, color, plane
+from cfgedu.protocol import NULL
 from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, ode_step, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
@@ -23,7 +24,7 @@ def strip(ax, mixture: Mixture, schedule: Schedule, rows: int = 101):
     # one coordinate of a mixture is a mixture
     side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)
     x = torch.linspace(-LIM, LIM, rows)[:, None]
-    null = torch.full((rows,), -1)
+    null = torch.full((rows,), NULL)
     columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])).exp() for t in schedule.grid(min(100, schedule.T))]
     picture = torch.stack(columns, 1)
     picture = picture / picture.amax(0)  # every time has its own full range of greys
@@ -52,7 +53,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
     lines = moving(right.add_collection(LineCollection([], colors=colors, linewidths=1.1, alpha=0.9, zorder=2)))
     now = moving(right.axvline(schedule.T, color=GUIDED, linewidth=1))
     titles = moving(left.set_title("DDIM"), right.set_title(f"{TRACKED} paths over the exact $p_t(x_2)$"))
-    frames = moving(*left.spines.values(), *right.spines.values())
+    moving(*left.spines.values(), *right.spines.values())
     handles = [left.plot([], [], "o", color=CLASSES[k], label=f"class {k}", markersize=5)[0] for k in range(mixture.K)]
     left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=mixture.K)
 
@@ -77,7 +78,6 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
         got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * mean_square + 2 * (1 - a)) ** 0.5
         return f"{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}"
 
-    del frames
     return update
 
 
