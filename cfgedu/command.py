@@ -31,19 +31,21 @@ Trains one network on images, with condition dropout or as a twin, so that guida
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
 MORE = """\
 how long it takes (one thread of a 2020s server CPU, default width and batch; GPUs were not measured, and get float32):
-  mnist   --model unet  0.24 s a step, 16,000 steps in 65 minutes  --model twin  0.42 s, 9,000 steps in 63 minutes
-  digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds     --model unet  0.03 s, 5,000 steps in 3 minutes
+  mnist   --model unet  0.26 s a step, 30,000 steps in 131 minutes  --model twin  0.44 s, 17,000 steps in 124 minutes
+  digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds      --model unet  0.03 s, 5,000 steps in 3 minutes
 The loss does not go to zero: eps cannot be told from x_t alone. It falls fast for some hundred steps, then slowly, and
 samples go on improving while it seems to stand still.
 
 stopping and going on:
   Ctrl-C saves the whole state of the run to runs/NAME.safetensors, as happens every --every steps anyway. The same
   command with --resume goes on from there, on the CPU with the same number of threads bit for bit as if it had not
-  stopped. A finished run is prolonged in the same way: --resume --steps MORE.
+  stopped. A finished run is prolonged in the same way: --resume --steps MORE. If it had cooled down, the rate rises
+  again first; the checkpoint tells all `legs` of such a run, and its `command` is that of the last.
 
-examples (the second is the recipe of the U-Net that ships in data/):
+examples (the second made the U-Net in data/, which the third then prolonged):
   python -m cfgedu.training --data digits --model mlp
   python -m cfgedu.training --steps 16000 --cool-down 8000 --lr 0.008 --name mine
+  python -m cfgedu.training --steps 30000 --cool-down 10000 --lr 0.008 --name mine --resume
   torchrun --nproc-per-node 4 -m cfgedu.training --model twin --name big        (4 GPUs; each draws its own batches)
 
 Afterwards, in Python:

@@ -28,12 +28,19 @@ class Run:
         self.average = [p.detach().clone() for p in self.weights]
         self.optimizer = torch.optim.AdamW(self.weights, fused=True)
         self.losses: list[float] = []
+        self.legs: list[dict[str, int]] = []
         self.random = generator.get_state()
         self.seconds, self.timed, self.clock = 0.0, 0, time.perf_counter()  # `seconds` is the time of `timed` steps
 
     @property
     def step(self) -> int:
         return len(self.losses)
+
+    def begin(self, steps: int, cool_down: int) -> None:
+        """Note that from here on the rate is that of `steps` and `cool_down`; a prolonged run has several such legs."""
+        leg = {"steps": steps, "cool_down": cool_down}
+        if not self.legs or self.legs[-1] | leg != self.legs[-1]:
+            self.legs.append({"after": self.step, **leg})
 
     def update(self, value: Tensor, lr: float) -> None:
         """One step of AdamW at the rate lr, then average <- d average + (1 - d) weights, d = min(ema, n / (n + 9)).
@@ -65,7 +72,7 @@ class Run:
         }
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= prefixed(f"optimizer.{i}", state)
-        progress = {"step": self.step, "seconds": self.seconds, "timed": self.timed}
+        progress = {"step": self.step, "legs": self.legs, "seconds": self.seconds, "timed": self.timed}
         write(path, tensors, {**describe(self.model), "settings": self.settings, "about": self.about, **progress})
 
     def load(self, path: Path, steps: int) -> None:
@@ -98,7 +105,7 @@ class Run:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.generator.set_state(tensors["generator"])
         self.random = tensors["generator"]
-        self.losses = tensors["losses"].tolist()
+        self.losses, self.legs = tensors["losses"].tolist(), metadata.get("legs", [])
         self.seconds, self.timed = metadata.get("seconds", 0.0), metadata.get("timed", 0)
         self.clock = time.perf_counter()
 

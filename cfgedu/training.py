@@ -97,6 +97,7 @@ def train(
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if resume:
         run.load(path, steps)
+    run.begin(steps, cool_down)
     own_stream(generator, run.step)
     path = path if rank() == 0 else None
     bar = Bar(total=steps, initial=run.step, desc="training", unit="step", disable=rank() > 0)
@@ -222,6 +223,7 @@ def carry_out(options: argparse.Namespace, command: str) -> str:
         **about,
         **settings,
         **length,
+        "legs": state["legs"],
         "final_loss": losses[-1000:].mean().item(),
         "seconds": state["seconds"],
         "timed_steps": state["timed"],

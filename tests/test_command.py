@@ -185,11 +185,13 @@ def test_a_cool_down_is_part_of_the_recipe(folder):
     path = folder / "data/quick.safetensors"
     cooled, about = weights(path), checkpoints.read(path)[1]
     assert about["cool_down"] == 15
+    assert about["legs"] == [{"after": 0, "steps": 20, "cool_down": 15}]
     assert "--cool-down 15" in about["command"]
     assert not equal(weights(folder / "data/whole.safetensors"), cooled)
     assert run("--steps", 5, "--overwrite") == 0  # what comes before the cool-down does not depend on it
     assert run("--steps", 20, "--cool-down", 15, "--resume") == 0
     assert equal(cooled, weights(path))
+    assert [leg["after"] for leg in checkpoints.read(path)[1]["legs"]] == [0, 5]
 
 
 def test_resume_goes_on_bit_for_bit(folder):
@@ -357,7 +359,7 @@ def test_nothing_is_overwritten_unasked(folder, capsys, file):
     assert path.read_bytes() == b"hours of work"
 
 
-def test_help_explains_every_option(capsys):
+def test_help_explains_every_option(folder, capsys):
     with pytest.raises(SystemExit) as stop:
         command.parse(["--help"])
     assert stop.value.code == 0
@@ -365,6 +367,9 @@ def test_help_explains_every_option(capsys):
     named = set(re.findall(r"^  (--[\w-]+)", said, re.MULTILINE))
     assert named == {f"--{name.replace('_', '-')}" for name in command.EXPLAINED}
     for example in re.findall(r"^  python -m cfgedu.training (.*)$", said, re.MULTILINE):
+        if "--resume" in example:  # of the run that the example before it made
+            (folder / "runs").mkdir()
+            (folder / "runs/mine.safetensors").touch()
         command.parse(example.split())  # raises where an example has gone stale
 
 

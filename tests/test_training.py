@@ -190,6 +190,19 @@ def test_an_interrupted_cool_down_is_resumed_bit_for_bit(tmp_path):
     assert same(whole, run(60, net(seed=9), checkpoint=path, resume=True, cool_down=40))
 
 
+def test_a_prolonged_run_tells_its_legs(tmp_path):
+    path = tmp_path / "run.safetensors"
+    legs = lambda: [tuple(leg.values()) for leg in checkpoints.read(path)[1]["legs"]]
+    with pytest.raises(KeyboardInterrupt):
+        run(30, cool_down=10, checkpoint=path, loss=FailsAt(8, KeyboardInterrupt(), loss))
+    run(30, cool_down=10, checkpoint=path, resume=True)
+    assert legs() == [(0, 30, 10)]  # gone on with as planned, it is one leg
+    run(50, cool_down=20, checkpoint=path, resume=True)
+    assert legs() == [(0, 30, 10), (30, 50, 20)]
+    run(60, checkpoint=path)
+    assert legs() == [(0, 60, 0)]  # started over
+
+
 @pytest.mark.parametrize("where", ["data", "loss"])
 def test_an_interrupted_run_is_saved_and_resumed_bit_for_bit(tmp_path, where):
     path = tmp_path / "run.safetensors"

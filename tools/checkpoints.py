@@ -11,30 +11,42 @@ import torch.nn.functional as F
 
 from cfgedu import training
 from cfgedu.checkpoints import DATA, load_checkpoint, read, save_checkpoint
-from cfgedu.command import count, data_sum, parse
+from cfgedu.command import count, data_sum
 from cfgedu.images import load
 from cfgedu.metrics import features, judge_accuracy, moments
 from cfgedu.models import Judge, weights_from
 from cfgedu.sweep import SAMPLERS, sweep
 from cfgedu.training import batches, train
 
-NETWORKS = {  # the arguments of `python -m cfgedu.training`
-    "mnist-unet": ["--data", "mnist", "--model", "unet"]
-    + ["--steps", "16000", "--cool-down", "8000", "--lr", "0.008", "--threads", "1"],
-    "mnist-twin-unet": ["--data", "mnist", "--model", "twin"]
-    + ["--steps", "9000", "--cool-down", "4500", "--lr", "0.008", "--threads", "1"],
+LEGS = {  # (steps in all, cool-down of the last ones): each network was trained, cooled, and then trained on
+    "mnist-unet": [(16_000, 8000), (30_000, 10_000)],
+    "mnist-twin-unet": [(9000, 4500), (17_000, 6000)],
 }
 JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
 IMAGES = {"ddim": 1000, "ddpm": 500, "euler-maruyama": 500}  # a row; the networks are compared with DDIM
-NAMES = (*NETWORKS, JUDGE, SWEEP)
+NAMES = (*LEGS, JUDGE, SWEEP)
 RUNS = DATA.parent / "runs"
 
 
+def arguments_of(name, steps, cool_down):
+    """The arguments of `python -m cfgedu.training` for one leg of a network's run."""
+    model = ["--data", "mnist", "--model", "twin" if "twin" in name else "unet"]
+    return model + ["--steps", str(steps), "--cool-down", str(cool_down), "--lr", "0.008", "--threads", "1"]
+
+
 def network(name, fresh):
-    """Trains one network, or goes on with its run in runs/; returns the exit code."""
-    state = parse([*NETWORKS[name], "--overwrite"]).state
-    return training.main([*NETWORKS[name], "--resume" if state.exists() and not fresh else "--overwrite"])
+    """Trains one network, leg by leg, or goes on with its run in runs/; returns the exit code."""
+    state = RUNS / f"{name}.safetensors"
+    resume = state.exists() and not fresh
+    done = read(state)[1]["step"] if resume else 0
+    for steps, cool_down in LEGS[name]:
+        if steps > done or steps == LEGS[name][-1][0]:
+            code = training.main([*arguments_of(name, steps, cool_down), "--resume" if resume else "--overwrite"])
+            if code:
+                return code
+            resume = True
+    return 0
 
 
 def judge(fresh):
@@ -105,7 +117,7 @@ def main(arguments=None):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(NAMES)}")
     for name in [name for name in NAMES if name in options.names or not options.names]:
         torch.set_num_threads(options.threads)
-        if name in NETWORKS:
+        if name in LEGS:
             code = network(name, options.fresh)
         else:
             code = judge(options.fresh) if name == JUDGE else measure(options.samplers, options.fresh)
