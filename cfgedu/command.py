@@ -41,6 +41,8 @@ stopping and going on:
   command with --resume goes on from there, on the CPU with the same number of threads bit for bit as if it had not
   stopped. A finished run is prolonged in the same way: --resume --steps MORE. If it had cooled down, the rate rises
   again first; the checkpoint tells all `legs` of such a run, and its `command` is that of the last.
+  Where only the network in data/ is left, as after a fresh clone, --resume goes on from its averaged weights with a new
+  optimizer, and the leg says so.
 
 examples (the second made the U-Net in data/, which the third then prolonged):
   python -m cfgedu.training --data digits --model mlp
@@ -97,7 +99,8 @@ EXPLAINED = {
     "name": "of the run: its state is in runs/NAME.safetensors (DATA-MODEL, such as mnist-unet)",
     "out": "where the averaged weights go: a name in data/, or a path (data/NAME.safetensors)",
     "every": "steps from one save of the state to the next (500)",
-    "resume": "go on with the run NAME; only --steps, --cool-down, --every, --threads, --device and --out may change",
+    "resume": "go on with the run NAME, or from the network OUT where no run is left; only --steps, --cool-down, --every, "
+    "--threads, --device and --out may change",
     "overwrite": "start over where the run NAME or the file OUT exists already",
 }
 
@@ -187,8 +190,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for path in (options.state, options.out):
         if path.exists() and not options.resume and not options.overwrite:
             own.error(f"{shown(path)} exists: choose another --name, --resume that run, or --overwrite it")
-    if options.resume and not options.state.exists():
-        own.error(f"--resume: there is no run in {shown(options.state)}; without --resume, one is started")
+    if options.resume and not options.state.exists() and not options.out.exists():
+        own.error(
+            f"--resume: there is no run in {shown(options.state)} and no network in {shown(options.out)}; without "
+            "--resume, a run is started"
+        )
     return options
 
 

@@ -80,17 +80,8 @@ class Run:
         tensors, metadata = read(path)
         if "raw" not in {name.split(".")[0] for name in tensors}:
             raise ValueError(f"{path} cannot be resumed: it holds a finished network, not the state of a run")
-        expected = {**describe(self.model), "settings": self.settings}
-        if self.about is not None and metadata.get("about") is not None:
-            expected["about"] = self.about
-        different = [key for key in expected if metadata.get(key) != expected[key]]
-        if different:
-            told = "; ".join(f"{key} {metadata.get(key)} there, {expected[key]} here" for key in different)
-            raise ValueError(f"{path} cannot be resumed, it is of another model or run: {told}")
         raw = under("raw", tensors)
-        shapes = {name: tuple(t.shape) for name, t in raw.items()}
-        if shapes != {name: tuple(t.shape) for name, t in self.model.state_dict().items()}:
-            raise ValueError(f"{path} cannot be resumed, its weights are those of another model: {shapes}")
+        self.compare(path, metadata, raw)
         if metadata["step"] > steps:
             raise ValueError(f"steps must be at least the {metadata['step']} that {path} has done, got {steps}")
         self.model.load_state_dict(under("model", tensors))
@@ -108,6 +99,41 @@ class Run:
         self.losses, self.legs = tensors["losses"].tolist(), metadata.get("legs", [])
         self.seconds, self.timed = metadata.get("seconds", 0.0), metadata.get("timed", 0)
         self.clock = time.perf_counter()
+
+    def take_up(self, path: Path, steps: int, cool_down: int) -> None:
+        """Go on from the finished network in `path`, where that is all that is left of its run.
+
+        Weights and average both begin at the averaged weights. AdamW begins anew, the generator at a seed made from the
+        file's sum, and the losses of the steps before are unknown (nan): the run goes on, but not bit for bit as if it
+        had not ended. Its leg says so. Raises as `load`, and where there are no further steps to take.
+        """
+        tensors, metadata = read(path)
+        weights = under("model", tensors)
+        found = {name: {key: metadata.get(key) for key in getattr(self, name) or {}} for name in ("settings", "about")}
+        self.compare(path, metadata | found, weights)
+        if metadata["steps"] >= steps:
+            raise ValueError(f"steps must be more than the {metadata['steps']} that {path} has done, got {steps}")
+        self.model.load_state_dict(weights)
+        self.average = [p.detach().clone() for p in self.weights]
+        self.generator.manual_seed(int(metadata["sha256"][:15], 16))
+        self.random = self.generator.get_state()
+        self.losses, self.legs = [math.nan] * metadata["steps"], metadata.get("legs", [])
+        self.seconds, self.timed = metadata["seconds"], metadata["timed_steps"]
+        self.begin(steps, cool_down)
+        self.legs[-1]["optimizer"] = "new"
+
+    def compare(self, path: Path, metadata: dict, weights: dict[str, Tensor]) -> None:
+        """Raises ValueError where the file is of another model or another run than this."""
+        expected = {**describe(self.model), "settings": self.settings}
+        if self.about is not None and metadata.get("about") is not None:
+            expected["about"] = self.about
+        different = [key for key in expected if metadata.get(key) != expected[key]]
+        if different:
+            told = "; ".join(f"{key} {metadata.get(key)} there, {expected[key]} here" for key in different)
+            raise ValueError(f"{path} cannot be resumed, it is of another model or run: {told}")
+        shapes = {name: tuple(t.shape) for name, t in weights.items()}
+        if shapes != {name: tuple(t.shape) for name, t in self.model.state_dict().items()}:
+            raise ValueError(f"{path} cannot be resumed, its weights are those of another model: {shapes}")
 
 
 def learning_rate(n: int, lr: float, steps: int, cool_down: int = 0) -> float:

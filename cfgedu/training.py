@@ -214,6 +214,12 @@ def carry_out(options: argparse.Namespace, command: str) -> str:
     settings = {"batch": options.batch, "lr": options.lr, "ema": options.ema}
     where = {"checkpoint": options.state, "resume": options.resume, "every": options.every}
     length = {"steps": options.steps, "cool_down": options.cool_down}
+    if options.resume and not options.state.exists():  # every process writes the same, before any of them goes on
+        run = Run(model, generator, settings, about)
+        run.take_up(options.out, options.steps, options.cool_down)
+        run.save(options.state)
+        if rank() == 0:
+            print(f"From the averaged weights in {shown(options.out)}, with a new optimizer: the run's state is gone")
     data = batches(x, y)
     losses = train(model, loss, data, generator=generator, about=about, **settings, **length, **where)
     if rank():
@@ -224,7 +230,7 @@ def carry_out(options: argparse.Namespace, command: str) -> str:
         **settings,
         **length,
         "legs": state["legs"],
-        "final_loss": losses[-1000:].mean().item(),
+        "final_loss": losses[-1000:].nanmean().item(),
         "seconds": state["seconds"],
         "timed_steps": state["timed"],
         "processes": world(),

@@ -16,6 +16,7 @@ from cfgedu import checkpoints, command, training
 from cfgedu.images import load
 from cfgedu.losses import dsm_loss, eps_loss, twin_loss
 from cfgedu.models import MLP, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.run import Run
 from cfgedu.schedule import cosine, linear
 
 QUICK = ["--data", "digits", "--model", "mlp", "--width", "16", "--batch", "16", "--name", "quick"]
@@ -202,6 +203,56 @@ def test_resume_goes_on_bit_for_bit(folder):
     assert run("--steps", 30, "--resume") == 0
     assert equal(weights(folder / "data/whole.safetensors"), weights(folder / "data/quick.safetensors"))
     assert checkpoints.read(folder / "data/quick.safetensors")[1]["timed_steps"] == 30
+
+
+def test_where_only_the_network_is_left_its_run_goes_on_from_the_averaged_weights(folder, capsys):
+    path, state = folder / "data/quick.safetensors", folder / "runs/quick.safetensors"
+    assert run("--steps", 20) == 0
+    first = weights(path)
+    state.unlink()
+    assert run("--steps", 20, "--resume") == 1  # nothing would be left to train
+    assert f"steps must be more than the 20 that {path} has done, got 20" in capsys.readouterr().err
+    assert run("--steps", 30, "--resume", "--lr", 0.001) == 1
+    assert "it is of another model or run: settings" in capsys.readouterr().err
+    assert run("--steps", 30, "--resume", "--p-drop", 0.3) == 1
+    assert "it is of another model or run: about" in capsys.readouterr().err
+    assert run("--steps", 30, "--resume", "--width", 32) == 1
+    assert "it is of another model or run: config" in capsys.readouterr().err
+    assert not state.exists()
+    assert equal(first, weights(path))
+    assert run("--steps", 30, "--resume", "--cool-down", 5) == 0
+    said = capsys.readouterr().out
+    assert f"From the averaged weights in {os.path.join('data', 'quick.safetensors')}, with a new optimizer" in said
+    about = checkpoints.read(path)[1]
+    assert about["legs"] == [
+        {"after": 0, "steps": 20, "cool_down": 0},
+        {"after": 20, "steps": 30, "cool_down": 5, "optimizer": "new"},
+    ]
+    losses = load_file(state)["losses"]
+    assert losses.isnan().tolist() == [True] * 20 + [False] * 10
+    assert about["final_loss"] == pytest.approx(losses[20:].mean().item())
+    assert about["timed_steps"] == 30
+    gone_on = weights(path)
+    assert run("--steps", 30, "--cool-down", 5, "--resume") == 0  # now there is a state again, of a finished run
+    assert equal(gone_on, weights(path))
+    assert len(checkpoints.read(path)[1]["legs"]) == 2
+
+
+def test_what_goes_on_from_a_network_begins_at_its_averaged_weights_and_draws_anew(folder):
+    assert run("--steps", 20) == 0
+    (folder / "runs/quick.safetensors").unlink()
+    options = command.parse([*QUICK, "--steps", "30", "--resume"])
+    generator = torch.Generator().manual_seed(0)
+    model, _, _, _, _, about = command.recipe(options, generator)
+    begun = Run(model, generator, {"batch": 16, "lr": options.lr, "ema": options.ema}, about)
+    seeded = generator.get_state()
+    begun.take_up(options.out, 30, 0)
+    shipped = checkpoints.under("model", load_file(folder / "data/quick.safetensors"))
+    for state in (begun.averaged_state(), model.state_dict()):
+        assert all(torch.equal(shipped[name], tensor) for name, tensor in state.items())
+    assert begun.step == 20
+    assert not torch.equal(generator.get_state(), seeded)  # or the batches of the first leg would come again
+    assert not begun.optimizer.state_dict()["state"]
 
 
 @pytest.fixture
