@@ -30,8 +30,8 @@ ABOUT = """\
 Trains one network on images, with condition dropout or as a twin, so that guidance finds both of its predictions in it:
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
 MORE = """\
-how long it takes (one thread of a 2020s server CPU, default width and batch; GPUs were not measured, and get float32):
-  mnist   --model unet  0.26 s a step, 30,000 steps in 131 minutes  --model twin  0.44 s, 17,000 steps in 124 minutes
+how long it takes (one thread of 2020s server CPUs, default width and batch; GPUs were not measured, and get float32):
+  mnist   --model unet  0.22 s a step, 52,000 steps in 193 minutes  --model twin  0.37 s, 31,000 steps in 190 minutes
   digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds      --model unet  0.03 s, 5,000 steps in 3 minutes
 The loss does not go to zero: eps cannot be told from x_t alone. It falls fast for some hundred steps, then slowly, and
 samples go on improving while it seems to stand still.
@@ -44,10 +44,11 @@ stopping and going on:
   Where only the network in data/ is left, as after a fresh clone, --resume goes on from its averaged weights with a new
   optimizer, and the leg says so.
 
-examples (the second made the U-Net in data/, which the third then prolonged):
+examples (the second made the U-Net in data/, which the third and the fourth then prolonged):
   python -m cfgedu.training --data digits --model mlp
   python -m cfgedu.training --steps 16000 --cool-down 8000 --lr 0.008 --name mine
   python -m cfgedu.training --steps 30000 --cool-down 10000 --lr 0.008 --name mine --resume
+  python -m cfgedu.training --steps 52000 --cool-down 16000 --lr 0.008 --name mine --resume
   torchrun --nproc-per-node 4 -m cfgedu.training --model twin --name big        (4 GPUs; each draws its own batches)
 
 Afterwards, in Python:
@@ -99,8 +100,8 @@ EXPLAINED = {
     "name": "of the run: its state is in runs/NAME.safetensors (DATA-MODEL, such as mnist-unet)",
     "out": "where the averaged weights go: a name in data/, or a path (data/NAME.safetensors)",
     "every": "steps from one save of the state to the next (500)",
-    "resume": "go on with the run NAME, or from the network OUT where no run is left; only --steps, --cool-down, --every, "
-    "--threads, --device and --out may change",
+    "resume": "go on with the run NAME, or from the network OUT where no run is left; only --steps, --cool-down, "
+    "--every, --threads, --device and --out may change",
     "overwrite": "start over where the run NAME or the file OUT exists already",
 }
 

@@ -186,7 +186,9 @@ def test_a_shipped_network_says_how_it_was_made(name):
     assert about["command"] == command.command_line(last, 1)
     ends = [0, *(steps for steps, _ in checkpoints.LEGS[name])]
     legs = zip(ends, checkpoints.LEGS[name])
-    assert about["legs"] == [{"after": n, "steps": steps, "cool_down": cool} for n, (steps, cool) in legs]
+    told = [{key: leg[key] for key in ("after", "steps", "cool_down")} for leg in about["legs"]]
+    assert told == [{"after": n, "steps": steps, "cool_down": cool} for n, (steps, cool) in legs]
+    assert [leg.get("optimizer") for leg in about["legs"]] == [None, None, "new"]
     assert torch.equal(schedule.alpha_bar, linear().alpha_bar)
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in net.parameters())
     for key in ("steps", "cool_down", "batch", "lr", "ema", "data", "p_drop", "seed"):
@@ -247,7 +249,7 @@ def test_the_shipped_networks_are_good_enough():
         {row["r"]: row for row in rows if (row["network"], row["sampler"]) == (name, "ddim")}
         for name in ("unet", "twin")
     )
-    assert min(unet[1]["accuracy"], twin[1]["accuracy"]) >= 0.94  # 0.95 is the aim; two hours reach 0.948
+    assert min(unet[1]["accuracy"], twin[1]["accuracy"]) >= 0.95
     assert unet[2]["accuracy"] >= 0.99
     assert abs(unet[2]["accuracy"] - twin[2]["accuracy"]) <= 0.02
     for table in (unet, twin):
