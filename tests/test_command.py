@@ -419,7 +419,7 @@ def test_help_explains_every_option(folder, capsys):
     assert named == {f"--{name.replace('_', '-')}" for name in command.EXPLAINED}
     for example in re.findall(r"^  python -m cfgedu.training (.*)$", said, re.MULTILINE):
         if "--resume" in example:  # of the run that the example before it made
-            (folder / "runs").mkdir()
+            (folder / "runs").mkdir(exist_ok=True)
             (folder / "runs/mine.safetensors").touch()
         command.parse(example.split())  # raises where an example has gone stale
 
