@@ -7,7 +7,6 @@ the network is rebuilt, and the sum of all tensors, by which a damaged file is k
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from cfgedu import __version__
+from cfgedu import __version__, files
+from cfgedu.files import DATA
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet
 from cfgedu.schedule import Schedule
 
-DATA = Path(__file__).resolve().parent.parent / "data"
 VERSIONS = {
     "cfgedu": __version__,
     "numpy": numpy.__version__,
@@ -56,18 +55,9 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict) -> None:
 
     The metadata get the entry "sha256", the sum of the tensors.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {**metadata, "sha256": tensor_sum(tensors)}
-    try:
-        with open(temporary, "wb") as file:
-            file.write(save(tensors, metadata={"cfgedu": json.dumps(metadata)}))
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the new name with nothing behind it
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    files.write(path, save(tensors, metadata={"cfgedu": json.dumps(metadata)}))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:

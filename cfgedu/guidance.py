@@ -3,30 +3,41 @@
     guided prediction = u_un + r (u_cond - u_un)        r = 0 unconditional, 1 conditional, above 1 guided
 
 u is eps or the score: the two differ by the factor -1 / sqrt(1 - a_t), the same for both modes, so guidance commutes
-with the conversion. No sampler knows of guidance, and no wrapper knows of samplers.
+with the conversion. No sampler knows of guidance, and no wrapper knows of samplers. Each wrapper stands behind the
+function that it is made of, which has the formula: guided(pair, r)(x, t, y) is _guided(pair, r, x, t, y).
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from cfgedu.protocol import NULL, Denoiser, Pair, both, check_same_shape, is_number, same_classes, shape, where_labelled
+from cfgedu.edges import as_pair, require_finite_scale, require_interval, require_same_shape, scale_for
+from cfgedu.protocol import NULL, Denoiser, Pair, where_labelled, wrapped
 from cfgedu.schedule import Schedule
+
+Field = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, t, y) -> (B,*D), such as a score or a guidance vector
+
+# ---------------------------------------------------------------- pairs
+
+
+def _null_pair(model, x, t, y):
+    twice = torch.cat([x, x])  # (2B,*D)
+    eps = model(twice, torch.cat([t, t]), torch.cat([torch.full_like(y, NULL), y]))
+    require_same_shape("the model's prediction", eps, twice)
+    eps_un, eps_cond = eps.chunk(2)  # unconditional first, as in the formula
+    # a row's last bits depend on its place in the batch: where y is NULL the two are one prediction, not two
+    return eps_un, where_labelled(y, eps_cond, eps_un)
 
 
 def null_pair(model: Denoiser) -> Pair:
     """Both predictions of one network that knows both modes, from ONE forward pass over a doubled batch."""
+    return wrapped(_null_pair, model)
 
-    def pair(x, t, y):
-        twice = torch.cat([x, x])  # (2B,*D)
-        eps = model(twice, torch.cat([t, t]), torch.cat([torch.full_like(y, NULL), y]))
-        check_same_shape("the model's prediction", eps, twice)
-        eps_un, eps_cond = eps.chunk(2)  # unconditional first, as in the formula
-        # a row's last bits depend on its place in the batch: where y is NULL the two are one prediction, not two
-        return eps_un, where_labelled(y, eps_cond, eps_un)
 
-    return same_classes(model, pair)
+def _two_models(cond, un, x, t, y):
+    return un(x, t, y), cond(x, t, y)
 
 
 def two_models(un: Denoiser, cond: Denoiser) -> Pair:
@@ -35,37 +46,77 @@ def two_models(un: Denoiser, cond: Denoiser) -> Pair:
     Two separate networks: two_models(unconditional(a), b). A weaker conditional model as `un` is autoguidance
     (Karras et al., arXiv 2406.02507).
     """
-    return same_classes(cond, lambda x, t, y: (un(x, t, y), cond(x, t, y)))
+    return wrapped(_two_models, cond, un)
+
+
+def pair_of(model: Denoiser) -> Pair:
+    """Both predictions of a network: a twin's from its two heads, another's from one doubled batch."""
+    return model.pair if hasattr(model, "pair") else null_pair(model)
+
+
+# ---------------------------------------------------------------- guidance
+
+
+def _unconditional(model, x, t, y):
+    return model(x, t, torch.full_like(y, NULL))
 
 
 def unconditional(model: Denoiser) -> Denoiser:
     """The same model, always asked without a label."""
-    return same_classes(model, lambda x, t, y: model(x, t, torch.full_like(y, NULL)))
+    return wrapped(_unconditional, model)
+
+
+def _guided(pair, r, x, t, y):
+    eps_un, eps_cond = as_pair(pair(x, t, y))
+    return torch.lerp(eps_un, eps_cond, scale_for(eps_cond, r(t) if callable(r) else r))
 
 
 def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -> Denoiser:
-    """eps = eps_un + r (eps_cond - eps_un), written r eps_cond + (1 - r) eps_un: r = 0 and r = 1 are bitwise exact.
+    """eps = lerp(eps_un, eps_cond, r) = eps_un + r (eps_cond - eps_un)
+
+    torch.lerp is bitwise exact at r = 0, at r = 1, and where the two predictions are equal.
 
     r: one number, a (B,) tensor with one scale per sample, or a function of t (B,) that returns either.
     Any real r is meant: below 0 pushes away from the class, between 0 and 1 mixes. There is no threshold.
     Raises TypeError where r is none of these, ValueError where it does not fit the batch, or a number is not finite.
     """
-    if not callable(r):
-        check_scale(r)
-        if not torch.isfinite(r if isinstance(r, Tensor) else torch.tensor(float(r))).all():
-            raise ValueError(f"r must be finite, got {r!r}")
+    require_finite_scale(r)
+    return wrapped(_guided, pair, r)
 
-    def eps(x, t, y):
-        eps_un, eps_cond = both(pair(x, t, y))
-        scale = as_factor(r(t) if callable(r) else r, eps_cond)
-        return scale * eps_cond + (1 - scale) * eps_un
 
-    return same_classes(pair, eps)
+def guided_by(model: Denoiser, r: float) -> Denoiser:
+    """The guided prediction of a network: where r is 0 or 1 that is one of its two, asked for alone."""
+    if r in (0, 1):
+        return model if r else unconditional(model)
+    return guided(pair_of(model), r)
+
+
+def _guidance_vector(pair, schedule, x, t, y):
+    eps_un, eps_cond = as_pair(pair(x, t, y))
+    return schedule.score(x, t, eps_cond) - schedule.score(x, t, eps_un)
+
+
+def guidance_vector(pair: Pair, schedule: Schedule) -> Field:
+    """g = s_cond - s_un, in score units: grad log p(y given x_t) where the pair is exact (arXiv 2207.12598, sec. 3.2).
+
+    from_score(guidance_vector(pair, schedule), schedule) is the same in eps units: eps_cond - eps_un = -sqrt(1-a_t) g.
+    """
+    return wrapped(_guidance_vector, pair, schedule)
+
+
+def _within(r, low, high, t):
+    exact = torch.float64 if t.device.type != "mps" else torch.float32  # mps has no float64
+    r = torch.as_tensor(r, dtype=exact, device=t.device)
+    return torch.where((t > low) & (t <= high), r, torch.ones_like(r))
 
 
 def within(r: float, low: int, high: int) -> Callable[[Tensor], Tensor]:
-    """r(t): the scale r where low < t <= high, and 1, plain conditional sampling, outside (arXiv 2404.07724)."""
-    return lambda t: torch.where((t > low) & (t <= high), r, 1.0)
+    """r(t): the scale r where low < t <= high, and 1, plain conditional sampling, outside (arXiv 2404.07724).
+
+    In float64, so that it is the same r as the number; `guided` casts it to the prediction's dtype.
+    """
+    require_finite_scale(r)
+    return partial(_within, r, low, high)
 
 
 def r_from_w(w: float) -> float:
@@ -78,40 +129,39 @@ def w_from_r(r: float) -> float:
     return r - 1
 
 
-def check_scale(r) -> None:
-    """r must be a real number, or a real tensor () or (B,)."""
-    if is_number(r):
-        return
-    if not isinstance(r, Tensor):
-        got = f"{type(r).__name__} {r!r}"
-        raise TypeError(f"r must be a number, a (B,) tensor or a function of t that returns one, got {got}")
-    if r.ndim != 1 or r.dtype == torch.bool or r.is_complex():
-        raise ValueError(f"r as a tensor must hold real numbers, shape () or (B,), got {r.dtype} of shape {shape(r)}")
+# ---------------------------------------------------------------- other parametrisations
 
 
-def as_factor(r, eps: Tensor) -> float | Tensor:
-    """r as a float, or as a tensor (B,1,..,1) on eps's device and in its dtype, to multiply eps (B,*D)."""
-    check_scale(r)
-    if not isinstance(r, Tensor):
-        return float(r)
-    if r.ndim == 1 and len(r) not in (1, len(eps)):
-        raise ValueError(f"r must be one number or one per row, shape ({len(eps)},), got {shape(r)}")
-    return r.to(eps).reshape(-1, *[1] * (eps.ndim - 1))
+def _from_score(score, schedule, x, t, y):
+    return -schedule.noise_level(t, x) * score(x, t, y)
 
 
-def from_score(score: Callable[[Tensor, Tensor, Tensor], Tensor], schedule: Schedule) -> Denoiser:
+def from_score(score: Field, schedule: Schedule) -> Denoiser:
     """A model of the score as a Denoiser: eps = -sqrt(1 - a_t) score."""
-    return same_classes(score, lambda x, t, y: -schedule.noise_level(t, x) * score(x, t, y))
+    return wrapped(_from_score, score, schedule)
 
 
-def from_x0(x0: Callable[[Tensor, Tensor, Tensor], Tensor], schedule: Schedule) -> Denoiser:
+def _from_x0(x0, schedule, x, t, y):
+    return schedule.eps(x, t, x0(x, t, y))
+
+
+def from_x0(x0: Field, schedule: Schedule) -> Denoiser:
     """A model of the clean data as a Denoiser: eps = (x - sqrt(a_t) x_0) / sqrt(1 - a_t)."""
-    return same_classes(x0, lambda x, t, y: schedule.eps(x, t, x0(x, t, y)))
+    return wrapped(_from_x0, x0, schedule)
 
 
-def from_v(v: Callable[[Tensor, Tensor, Tensor], Tensor], schedule: Schedule) -> Denoiser:
+def _from_v(v, schedule, x, t, y):
+    return schedule.signal(t, x) * v(x, t, y) + schedule.noise_level(t, x) * x
+
+
+def from_v(v: Field, schedule: Schedule) -> Denoiser:
     """A model of v as a Denoiser: eps = sqrt(a_t) v + sqrt(1 - a_t) x."""
-    return same_classes(v, lambda x, t, y: schedule.signal(t, x) * v(x, t, y) + schedule.noise_level(t, x) * x)
+    return wrapped(_from_v, v, schedule)
+
+
+def _clip_x0(model, schedule, lo, hi, x, t, y):
+    x0 = schedule.x0(x, t, model(x, t, y)).clamp(lo, hi)
+    return schedule.eps(x, t, x0)
 
 
 def clip_x0(model: Denoiser, schedule: Schedule, lo: float = -1.0, hi: float = 1.0) -> Denoiser:
@@ -119,11 +169,5 @@ def clip_x0(model: Denoiser, schedule: Schedule, lo: float = -1.0, hi: float = 1
 
     Clipping x_0 but keeping the old eps would leave the two inconsistent: x would not be sqrt(a) x_0 + sqrt(1 - a) eps.
     """
-    if not lo < hi:  # also where one of them is NaN
-        raise ValueError(f"lo must be below hi, got lo = {lo!r}, hi = {hi!r}")
-
-    def eps(x, t, y):
-        x0 = schedule.x0(x, t, model(x, t, y)).clamp(lo, hi)
-        return schedule.eps(x, t, x0)
-
-    return same_classes(model, eps)
+    require_interval(lo, hi)
+    return wrapped(_clip_x0, model, schedule, lo, hi)

@@ -17,8 +17,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from cfgedu.checkpoints import DATA
-from cfgedu.download import fetch
+from cfgedu.files import DATA, fetch
 
 SETS = ("digits", "mnist")
 SPLITS = ("train", "test")

@@ -1,24 +1,38 @@
-"""Numbers to judge by: a field against the exact one, samples against the true distribution, images by a judge."""
+"""Numbers to judge by: a field against the exact one, samples against the true distribution, images by a judge.
+
+A judge is trained by `cfgedu.training.train_judge`; the table of all settings is made by `course.py checkpoints`.
+"""
 
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from cfgedu.models import Judge, weights_from
-from cfgedu.protocol import NULL, Denoiser, check_data, check_labels, check_same_shape, classes
+from cfgedu.edges import (
+    require_between,
+    require_choice,
+    require_classes,
+    require_data,
+    require_labels,
+    require_same_shape,
+)
+from cfgedu.guidance import Field, guided_by
+from cfgedu.models import Judge
+from cfgedu.protocol import NULL, classes, noise_like, seeded
+from cfgedu.samplers import SAMPLERS, sample
 from cfgedu.schedule import Schedule
 from cfgedu.toy import Mixture
-from cfgedu.training import batches, train
 
-# ---- fields ----
+AT_ONCE = 100  # images made together: they fit a CPU's cache, which saves a fifth; their noise is drawn together too
+
+# ---------------------------------------------------------------- fields
 
 
 @torch.no_grad()
 def field_error(
-    field: Denoiser,
-    exact: Denoiser,
+    field: Field,
+    exact: Field,
     schedule: Schedule,
     x0: Tensor,
     y: Tensor,
@@ -30,21 +44,20 @@ def field_error(
     at x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps. field and exact are any two functions of (x, t, y): Denoisers, scores,
     guidance vectors. All levels share one eps, so that a difference between them is not chance.
     """
-    check_data("x0", x0)
-    check_labels("y", y, len(x0), classes(field) or classes(exact))
-    device = x0.device if generator is None else generator.device
-    eps = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
+    require_data("x0", x0)
+    require_labels("y", y, len(x0), classes(field) or classes(exact))
+    eps = noise_like(x0, generator)
     errors = []
     for level in times:
         t = torch.full_like(y, level, dtype=torch.long)
         x = schedule.noise(x0, t, eps)
         got, expected = field(x, t, y), exact(x, t, y)
-        check_same_shape("the field", got, expected)
+        require_same_shape("the field", got, expected)
         errors.append((got - expected).square().mean())
     return torch.stack(errors)
 
 
-# ---- points ----
+# ---------------------------------------------------------------- points
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 256, seed: int = 0) -> float:
@@ -55,8 +68,8 @@ def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 256, seed: int =
     The same seed gives the same directions, so that distances can be compared. Two sets drawn from one distribution
     are not at 0 but at a floor that falls with N: measure it beside the distance.
     """
-    check_data("a", a)
-    check_data("b", b)
+    require_data("a", a)
+    require_data("b", b)
     if a.shape[1:] != b.shape[1:]:
         raise ValueError(f"a and b must hold samples of one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     a, b = (samples.detach().flatten(1).double().cpu() for samples in (a, b))  # (N, D), (M, D)
@@ -64,22 +77,45 @@ def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 256, seed: int =
     sorted_a, sorted_b = (a @ theta).sort(dim=0).values, (b @ theta).sort(dim=0).values  # (N, P), (M, P)
     N, M = len(a), len(b)
     # Both quantile functions are constant between neighbouring multiples of 1 / N and 1 / M; counted in 1 / (N M)
-    steps = torch.cat([torch.arange(0, N * M, M), torch.arange(0, N * M + 1, N)]).unique()
+    ends = torch.arange(0, N * M, M, device="cpu"), torch.arange(0, N * M + 1, N, device="cpu")
+    steps = torch.cat(ends).unique()
     gap = sorted_a[steps[:-1] // M] - sorted_b[steps[:-1] // N]  # (steps, P)
     return (steps.diff().double() / (N * M) @ gap.square()).mean().sqrt().item()
 
 
 def directions(D: int, n: int, seed: int) -> Tensor:
     """n unit vectors, uniform on the sphere (D, n)."""
-    theta = torch.randn(D, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    theta = torch.randn(D, n, generator=seeded(seed), dtype=torch.float64, device="cpu")
     return theta / theta.norm(dim=0)
 
 
 def class_accuracy(mixture: Mixture, x: Tensor, y: Tensor) -> float:
     """The share of samples x (N,2) whose most probable class, by the exact p(y given x), is the y they are made for."""
-    check_data("x", x)
-    check_classes(y, len(x), mixture.K)
+    require_data("x", x)
+    require_classes("y", y, len(x), mixture.K)
     return (mixture.posterior(x).argmax(1) == y).cpu().double().mean().item()
+
+
+def mean_posterior(mixture: Mixture, x: Tensor, y: Tensor) -> float:
+    """The mean of the exact p(y given x) over samples x (N,D) made for the labels y (N,)."""
+    require_classes("y", y, len(x), mixture.K)
+    return mixture.posterior(x).gather(1, y[:, None].long()).mean().item()
+
+
+def spread(mixture: Mixture, x: Tensor, y: Tensor) -> float:
+    """The standard deviation of samples x (N,D) within the components of their classes y (N,), per dimension.
+
+    Every sample goes to the nearest component of its class, and its distance is taken from the mean of the samples
+    there: so the components may move apart, as guidance makes them, without counting as variety.
+    """
+    require_data("x", x)
+    require_classes("y", y, len(x), mixture.K)
+    mean = mixture.mean.to(x)
+    strange = mixture.label.to(y.device) != y[:, None]  # (N,J)
+    home = torch.cdist(x, mean).masked_fill(strange, torch.inf).argmin(1)  # (N,)
+    member = F.one_hot(home, len(mean)).to(x)  # (N,J)
+    centre = member.T @ x / member.sum(0).clamp(min=1)[:, None]  # (J,D)
+    return (x - centre[home]).square().mean().sqrt().item()
 
 
 def off_support(
@@ -90,10 +126,9 @@ def off_support(
     of the log-densities of true samples of that class, out of n drawn from the mixture. True samples score `quantile`.
     Where y is NULL the density is p(x).
     """
-    check_data("x", x)
-    check_labels("y", y, len(x), mixture.K)
-    if not 0 < quantile < 1:
-        raise ValueError(f"quantile must lie strictly between 0 and 1, got {quantile!r}")
+    require_data("x", x)
+    require_labels("y", y, len(x), mixture.K)
+    require_between("quantile", (quantile,), 0, 1)
     true_x, true_y = (part.to(x.device) for part in mixture.sample(n, generator))
     outside = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for label in y.unique():
@@ -103,38 +138,20 @@ def off_support(
     return outside.cpu().double().mean().item()
 
 
-# ---- images ----
-
-
-def train_judge(x: Tensor, y: Tensor, generator: torch.Generator, steps: int = 600, K: int = 10) -> Judge:
-    """A Judge of images x (N,C,H,H), trained on them with noise of std 0.3 added, in eval mode.
-
-    The noise keeps it from judging by single pixels, in which a generated image always differs from a real one.
-    """
-    data = batches(x, y)
-    check_classes(y, len(x), K)
-    with weights_from(generator):
-        judge = Judge(K, channels=x.shape[1], size=x.shape[2])
-
-    def loss(judge, x, y, generator):
-        noise = torch.randn(x.shape, generator=generator, device=generator.device).to(x)
-        return F.cross_entropy(judge(x + 0.3 * noise), y)
-
-    train(judge, loss, data, steps, lr=2e-3, generator=generator)
-    return judge.eval()
+# ---------------------------------------------------------------- images
 
 
 @torch.no_grad()
 def features(judge: Judge, x: Tensor) -> Tensor:
     """The judge's features (N, features) of images x, a thousand at a time to bound the memory."""
-    check_data("x", x)
+    require_data("x", x)
     return torch.cat([judge.features(part) for part in x.split(1000)])
 
 
 @torch.no_grad()
 def judge_accuracy(judge: Judge, x: Tensor, y: Tensor) -> float:
     """The share of images x that the judge takes for the class y they were made for."""
-    check_classes(y, len(x), judge.K)
+    require_classes("y", y, len(x), judge.K)
     return (judge.head(features(judge, x)).argmax(1) == y).cpu().double().mean().item()
 
 
@@ -144,8 +161,8 @@ def diversity(features: Tensor, y: Tensor) -> float:
     tr Cov is half the mean squared distance between two different images of the class.
     Raises ValueError where a class has a single image.
     """
-    check_data("features", features)
-    check_classes(y, len(features), None)
+    require_data("features", features)
+    require_classes("y", y, len(features))
     own = [features[y == label].cpu().double() for label in y.unique()]
     if min(map(len, own)) < 2:
         raise ValueError("features must hold two images or more of every class in y, got a class with one")
@@ -154,7 +171,7 @@ def diversity(features: Tensor, y: Tensor) -> float:
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """(mean (F,), covariance (F, F)) of features (N, F), in float64. Raises ValueError unless N > F."""
-    check_data("features", features)
+    require_data("features", features)
     N, size = features.shape
     if size >= N:
         raise ValueError(f"features need more rows than columns, or their covariance is singular; got {N} x {size}")
@@ -178,7 +195,44 @@ def frechet_distance(a: Tensor | tuple[Tensor, Tensor], b: Tensor | tuple[Tensor
     return max(distance.item(), 0.0)  # of a set to itself, rounding can leave it just below 0
 
 
-def check_classes(y, batch: int, K: int | None) -> None:
-    check_labels("y", y, batch, K)
-    if (y == NULL).any():
-        raise ValueError(f"y must hold a class for every sample here, got {int((y == NULL).sum())} NULL labels")
+def generate(
+    model: nn.Module,
+    schedule: Schedule,
+    sampler: str,
+    r: float,
+    shape: tuple[int, ...] = (1, 28, 28),
+    n: int = 1000,
+    steps: int = 50,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """(images (n,C,H,W), y (n,)): the K classes in turn, guided with r, on the model's device.
+
+    The same seed gives every network, sampler and r the same x_T and the same fresh noise.
+    Raises ValueError for a sampler that is not one of SAMPLERS.
+    """
+    require_choice("sampler", sampler, SAMPLERS)
+    device = next(model.parameters()).device
+    generator = seeded(seed)
+    x_T, y = torch.randn(n, *shape, generator=generator).to(device), (torch.arange(n) % model.K).to(device)
+    denoiser, step = guided_by(model, r), SAMPLERS[sampler]
+    parts = zip(x_T.split(AT_ONCE), y.split(AT_ONCE))
+    return torch.cat([sample(step, denoiser, schedule, *part, steps, generator) for part in parts]), y
+
+
+def judged(judge: nn.Module, real: tuple[Tensor, Tensor], images: Tensor, y: Tensor) -> dict:
+    """What the judge says of images made for the labels y.
+
+    real: the `moments` of its features over real images, on the CPU, as a judge's file has in metadata["extra"].
+    accuracy: share taken for their y. diversity: trace of the features' covariance within a class. frechet: the Frechet
+    distance to the real images. classes: share of the images taken for each class, whatever y says.
+    """
+    seen = features(judge, images)
+    with torch.no_grad():
+        taken = judge.head(seen).argmax(1).cpu()
+    seen, y = seen.cpu(), y.cpu()  # float64, which follows, is for the CPU
+    return {
+        "accuracy": (taken == y).double().mean().item(),
+        "diversity": diversity(seen, y),
+        "frechet": frechet_distance(seen, real),
+        "classes": (taken.bincount(minlength=judge.K).double() / len(taken)).tolist(),
+    }

@@ -1,4 +1,4 @@
-"""The interface that every part of the course shares, and the checks made at its edge.
+"""The interface that every part of the course shares, and how random numbers are drawn for it.
 
 Shapes: B batch; *D the data's dimensions, (2,) for points or (C, H, W) for images; K classes.
 
@@ -6,12 +6,12 @@ Shapes: B batch; *D the data's dimensions, (2,) for points or (C, H, W) for imag
     Pair      (x, t, y) -> (eps_un, eps_cond), each (B,*D); equal where y is NULL and one model gives both
 
 A Denoiser may be a network, the exact answer for a known density, or a plain function: samplers, guidance and losses
-cannot tell them apart. Values are checked once per call of `sample`, `trajectory`, a loss or `train`, never inside a
-network's forward, which stays free of data-dependent branches.
+cannot tell them apart. Values are checked once per call of `sample`, `trajectory`, a loss or `train` (see `edges`),
+never inside a network's forward, which stays free of data-dependent branches.
 """
 
 from collections.abc import Callable
-from numbers import Integral, Real
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,22 +33,22 @@ def same_classes(source, function):
     return function
 
 
-def shape(value) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+def wrapped(function: Callable, source, *arguments) -> Callable:
+    """(x, t, y) -> function(source, *arguments, x, t, y), with the source's K.
+
+    A partial of a function of a module, where a closure would read as well: it can be pickled, and a deep copy of it
+    holds a copy of the network.
+    """
+    return same_classes(source, partial(function, source, *arguments))
 
 
-def is_number(value) -> bool:
-    """A real number of Python or NumPy, or a tensor of shape (); truth values are not numbers."""
-    if isinstance(value, Tensor):
-        return value.ndim == 0 and value.dtype != torch.bool and not value.is_complex()
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_integer(value) -> bool:
-    """An integer of Python or NumPy, or an integer tensor of shape (); truth values are not integers."""
-    if isinstance(value, Tensor):
-        return is_number(value) and not value.is_floating_point()
-    return isinstance(value, Integral) and not isinstance(value, bool)
+def described(model) -> str:
+    """A Denoiser or Pair in words, for an error: MLP, or guided(null_pair(MLP), 2)."""
+    if not isinstance(model, partial):
+        return getattr(model, "__name__", type(model).__name__)
+    parts = [described(part) if callable(part) else part for part in model.args]
+    parts = [part if isinstance(part, str) else f"{part:g}" for part in parts if isinstance(part, str | int | float)]
+    return f"{model.func.__name__.strip('_')}({', '.join(parts)})"
 
 
 def where_labelled(y: Tensor, eps_cond: Tensor, eps_un: Tensor) -> Tensor:
@@ -57,49 +57,22 @@ def where_labelled(y: Tensor, eps_cond: Tensor, eps_un: Tensor) -> Tensor:
     return torch.where(labelled, eps_cond, eps_un)
 
 
-def check_data(name: str, x) -> None:
-    """x must be a floating-point tensor (B, ...) of finite numbers."""
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name} must be a floating-point tensor, got {got}")
-    if x.ndim < 2:
-        raise ValueError(f"{name} must have shape (B, *D) with at least one data dimension, got {shape(x)}")
-    if not torch.isfinite(x).all():
-        bad = int((~torch.isfinite(x)).sum())
-        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {x.numel()} numbers")
+def seeded(seed: int = 0) -> torch.Generator:
+    """A generator of its own for one experiment, on the CPU, where the same seed means the same numbers everywhere."""
+    return torch.Generator("cpu").manual_seed(seed)
 
 
-def check_integers(name: str, value) -> None:
-    """Labels and times are int64, or int32; smaller types cannot index a table, and unsigned ones cannot hold NULL."""
-    if not isinstance(value, Tensor) or value.dtype not in (torch.int64, torch.int32):
-        got = value.dtype if isinstance(value, Tensor) else type(value).__name__
-        raise TypeError(f"{name} must be a tensor of integers, torch.int64, got {got}")
+def source_device(like: Tensor, generator: torch.Generator | None) -> torch.device:
+    """Where random numbers are drawn: on the generator's device, on that of `like` without one."""
+    return like.device if generator is None else generator.device
 
 
-def check_labels(name: str, y, batch: int, K: int | None = None) -> None:
-    """y must be integers (B,) in {NULL, 0..K-1}; K is None where the number of classes is not known."""
-    check_integers(name, y)
-    if y.shape != (batch,):
-        raise ValueError(f"{name} must have one label per row, shape ({batch},), got {shape(y)}")
-    if batch == 0:
-        return
-    low, high = int(y.min()), int(y.max())
-    if low < NULL or (K is not None and high >= K):
-        upper = "K - 1" if K is None else K - 1
-        raise ValueError(f"{name} must hold labels 0..{upper}, or NULL = {NULL} for no label, got {low} to {high}")
+def drawn(draw: Callable, *arguments, like: Tensor, generator: torch.Generator | None = None, **kwargs) -> Tensor:
+    """draw(*arguments) of torch.randn, rand or randint, drawn with `generator` and moved to the device of `like`."""
+    device = source_device(like, generator)
+    return draw(*arguments, generator=generator, device=device, **kwargs).to(like.device)
 
 
-def both(prediction) -> tuple[Tensor, Tensor]:
-    """The two predictions of a Pair, (eps_un, eps_cond); a single one means that a Denoiser came in its place."""
-    if not isinstance(prediction, tuple | list) or len(prediction) != 2:
-        got = shape(prediction)
-        raise TypeError(f"pair must return (eps_un, eps_cond), got {got}; null_pair(model) makes a Pair of a Denoiser")
-    return prediction
-
-
-def check_same_shape(name: str, value: Tensor, expected: Tensor) -> None:
-    """A prediction must have the shape of the data, or broadcasting would hide the mistake."""
-    if isinstance(value, tuple):
-        raise TypeError(f"{name} must be one tensor, got a tuple; guided(pair, r) makes a Denoiser of a Pair")
-    if not isinstance(value, Tensor) or value.shape != expected.shape:
-        raise ValueError(f"{name} must have the shape of x, {shape(expected)}; got {shape(value)}")
+def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """z ~ N(0, I) of x's shape, dtype and device."""
+    return drawn(torch.randn, x.shape, like=x, generator=generator, dtype=x.dtype)

@@ -5,15 +5,17 @@ levels a_t and a_s > a_t as Python floats, and fresh noise z ~ N(0, I). It knows
 In all of them beta = 1 - a_t / a_s is the variance of the noise that the forward process adds between s and t.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import sqrt
 
 import torch
 from torch import Tensor
 
-from cfgedu.protocol import Denoiser, check_data, check_labels, check_same_shape, classes, is_integer, is_number
-from cfgedu.schedule import Schedule
+from cfgedu.edges import require_data, require_eta, require_finite, require_labels, require_same_shape
+from cfgedu.protocol import Denoiser, classes, described, noise_like
+from cfgedu.schedule import Schedule, times
 
 Step = Callable[[Tensor, Tensor, float, float, Tensor], Tensor]
 
@@ -37,8 +39,7 @@ def ddim_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tensor, eta: fl
     eta = 1 is ddpm_step. Use functools.partial(ddim_step, eta=0.5) for what lies between.
     Raises ValueError for an eta outside [0, 1].
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie in [0, 1], got {eta!r}")
+    require_eta(eta)
     beta = 1 - a_t / a_s
     sigma_squared = eta**2 * beta / (1 - a_t) * (1 - a_s)  # in this order it never rounds above 1 - a_s
     x0 = (x - sqrt(1 - a_t) * eps) / sqrt(a_t)
@@ -67,6 +68,14 @@ def ode_step(x: Tensor, eps: Tensor, a_t: float, a_s: float, z: Tensor) -> Tenso
     return x + beta / 2 * (x + score)
 
 
+SAMPLERS: dict[str, Step] = {  # the one table of their names
+    "DDPM": ddpm_step,
+    "DDIM": ddim_step,
+    "Euler-Maruyama": euler_maruyama_step,
+    "ODE": ode_step,
+}
+
+
 def trajectory(
     step: Step,
     model: Denoiser,
@@ -76,33 +85,15 @@ def trajectory(
     steps: int | Sequence[int] = 50,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Yields the given x, then x after every step; the last one is x_0.
+    """Yields the given x, then x after every step; the last one is x_0. Each is a tensor of its own, yours to change.
 
     x (B,*D) is noise at the level of the first time (pure noise for t = T), y (B,) the labels, NULL for none.
     steps: how many, spread evenly over T..0; or the times themselves, strictly decreasing and ending in 0.
     Each step with s > 0 draws one torch.randn of x's shape from `generator`, in order; the step to s = 0 gets z = 0.
-    Raises TypeError or ValueError for x, y or steps that do not fit, before the first step.
+    No gradient is recorded. Raises TypeError or ValueError for x, y or steps that do not fit, before the first step.
     """
-    check_data("x", x)
-    check_labels("y", y, len(x), classes(model))
-    return _trajectory(step, model, schedule, x, y, times(schedule, steps), generator)
-
-
-def times(schedule: Schedule, steps: int | Sequence[int]) -> list[int]:
-    """The list of times that `steps` stands for, checked."""
-    if is_integer(steps):
-        return schedule.grid(steps)
-    if is_number(steps) or not isinstance(steps, Iterable):
-        raise TypeError(f"steps must be an int or a list of times, got {steps!r}")
-    given = list(steps)
-    if not all(is_integer(t) for t in given):
-        raise TypeError(f"steps as a list must hold integer times, got {given!r}")
-    found = [int(t) for t in given]
-    if len(found) < 2 or found[-1] != 0 or any(t <= s for t, s in pairwise(found)):
-        raise ValueError(f"steps as a list must strictly decrease and end in 0, got {found!r}")
-    if found[0] > schedule.T:
-        raise ValueError(f"steps must start at T = {schedule.T} or below, got {found[0]}")
-    return found
+    grid = _grid(model, schedule, x, y, steps)  # checked at the call, not at the first step
+    return (x.detach().clone() for x in _trajectory(step, model, schedule, x, y, grid, generator))
 
 
 @torch.no_grad()
@@ -111,16 +102,17 @@ def _trajectory(step, model, schedule, x, y, grid, generator):
     alpha_bar = schedule.alpha_bar.tolist()
     for t, s in pairwise(grid):
         eps = model(x, torch.full_like(y, t, dtype=torch.long), y)
-        if t == grid[0]:
-            check_same_shape("the model's prediction", eps, x)
-        z = _draw(x, generator) if s > 0 else torch.zeros_like(x)
+        require_same_shape("the model's prediction", eps, x)
+        z = noise_like(x, generator) if s > 0 else torch.zeros_like(x)
         x = step(x, eps, alpha_bar[t], alpha_bar[s], z)
         yield x
 
 
-def _draw(x, generator):
-    device = x.device if generator is None else generator.device
-    return torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
+def _grid(model, schedule, x, y, steps):
+    """The times of a walk whose arguments have been checked."""
+    require_data("x", x)
+    require_labels("y", y, len(x), classes(model))
+    return times(schedule, steps)
 
 
 def sample(
@@ -132,7 +124,11 @@ def sample(
     steps: int | Sequence[int] = 50,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """x_0 at the end of `trajectory`, which takes the same arguments; memory does not grow with steps."""
-    for x in trajectory(step, model, schedule, x, y, steps, generator):  # noqa: B007, B020 (the last x is the answer)
-        pass
-    return x
+    """x_0, the end of the `trajectory` with the same arguments. No gradient is recorded.
+
+    Raises as `trajectory`, and ValueError where the model, or a scale that is far too large, led to NaN or infinity.
+    """
+    grid = _grid(model, schedule, x, y, steps)
+    x_0 = deque(_trajectory(step, model, schedule, x, y, grid, generator), maxlen=1).pop()
+    require_finite("x_0", x_0, f": look for them in the model, {described(model)}, or in a scale r that is too large")
+    return x_0

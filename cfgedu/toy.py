@@ -11,8 +11,17 @@ from math import cos, log, pi, sin
 import torch
 from torch import Tensor
 
-from cfgedu.protocol import Denoiser, check_data, check_labels, is_integer, shape
-from cfgedu.schedule import Schedule
+from cfgedu.edges import (
+    require_columns,
+    require_count,
+    require_data,
+    require_integers,
+    require_labels,
+    require_level,
+    require_mixture,
+)
+from cfgedu.protocol import Denoiser, source_device, wrapped
+from cfgedu.schedule import CPU64, Schedule
 
 BLOCK = 1024
 
@@ -32,30 +41,7 @@ class Mixture:
     label: Tensor
 
     def __post_init__(self):
-        for name in ("mean", "std", "weight", "label"):
-            if not isinstance(getattr(self, name), Tensor):
-                raise TypeError(f"{name} must be a tensor, got {type(getattr(self, name)).__name__}")
-        if self.mean.ndim != 2 or not self.mean.numel() or not self.mean.is_floating_point():
-            got = f"{self.mean.dtype} of shape {shape(self.mean)}"
-            raise ValueError(f"mean must be floating-point of shape (J, D), got {got}")
-        J = len(self.mean)
-        for name in ("std", "weight", "label"):
-            if getattr(self, name).shape != (J,):
-                got = shape(getattr(self, name))
-                raise ValueError(f"{name} must have one entry per component, shape ({J},), got {got}")
-        if not torch.isfinite(self.mean).all():
-            raise ValueError(f"mean must be finite, got values from {self.mean.min():.3g} to {self.mean.max():.3g}")
-        if not (torch.isfinite(self.std) & (self.std > 0)).all():
-            got = f"values from {self.std.min():.3g} to {self.std.max():.3g}"
-            raise ValueError(f"std must be finite and above 0, got {got}")
-        total = self.weight.double().sum()
-        if not (self.weight >= 0).all() or abs(total - 1) > 1e-6:
-            got = f"a smallest weight of {self.weight.min():.3g} and a sum of {total:.8g}"
-            raise ValueError(f"weight must be non-negative and sum to 1 within 1e-6, got {got}")
-        if self.label.is_floating_point() or sorted(set(self.label.tolist())) != list(range(int(self.label.max()) + 1)):
-            raise ValueError(f"label must hold integers in which each of 0..K-1 occurs, got {self.label.tolist()}")
-        if not (self.prior > 0).all():
-            raise ValueError(f"weight must give every class a probability above 0, got {self.prior.tolist()}")
+        require_mixture(self.mean, self.std, self.weight, self.label)
 
     @property
     def K(self) -> int:
@@ -64,60 +50,62 @@ class Mixture:
     @cached_property
     def prior(self) -> Tensor:
         """p(y) (K,) float64"""
-        weight = self.weight.double() / self.weight.double().sum()
-        return torch.stack([weight[self.label == k].sum() for k in range(self.K)])
+        return self._joint.sum(1)
+
+    @cached_property
+    def _joint(self) -> Tensor:
+        """p(y, j) (K,J): the weight of component j in the row of its own class, float64 on the CPU."""
+        weight, label = self.weight.to(**CPU64), self.label.to("cpu")
+        return torch.stack([torch.where(label == k, weight / weight.sum(), 0) for k in range(self.K)])
 
     @cached_property
     def _log_weight(self) -> Tensor:
-        """log p(j given y) (K+1, J), label y in row y + 1: row 0, for NULL, holds log p(j)."""
-        weight = self.weight.double() / self.weight.double().sum()
-        rows = [weight] + [torch.where(self.label == k, weight, 0) / self.prior[k] for k in range(self.K)]
-        return torch.stack(rows).log()
+        """log p(j given y) (K+1,J), label y in row y + 1: row 0, for NULL, holds log p(j)."""
+        return torch.cat([self._joint.sum(0, keepdim=True), self._joint / self.prior[:, None]]).log()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """(x0 (n,D), y (n,)): n draws, of mean's dtype, on the generator's device (without one: mean's)."""
-        if not is_integer(n) or n < 1:
-            raise ValueError(f"n, the number of draws, must be an int of 1 or more, got {n!r}")
-        device = self.mean.device if generator is None else generator.device
+        n, device = require_count("n, the number of draws,", n), source_device(self.mean, generator)
         j = torch.multinomial(self.weight.to(device), n, replacement=True, generator=generator)
         z = torch.randn(n, self.mean.shape[1], generator=generator, device=device, dtype=self.mean.dtype)
         return self.mean.to(device)[j] + self.std.to(z)[j, None] * z, self.label.to(device)[j].long()
 
-    def _level(self, x: Tensor, a) -> tuple[Tensor, Tensor]:
-        """a and 1 - a as (B,1) or (1,1), the difference formed before the cast to x's dtype."""
-        a = torch.as_tensor(a, dtype=None if isinstance(a, Tensor) else torch.float64).reshape(-1, 1)
-        if len(a) not in (1, len(x)):
-            raise ValueError(f"a must be one number or one per row of x, shape ({len(x)},), got {len(a)} numbers")
-        if not ((a > 0) & (a <= 1)).all():
-            raise ValueError(f"a must be a signal level in (0, 1], got values from {a.min():.3g} to {a.max():.3g}")
-        return a.to(x), (1 - a).to(x)
-
     def _log_densities(self, x: Tensor, a: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """log N(x; sqrt(a) mean_j, v_j I) without its constant -D/2 log 2 pi, and the precision 1 / v_j: (B,J) each."""
-        if x.ndim != 2 or x.shape[1] != self.mean.shape[1]:
-            raise ValueError(f"x must have shape (B, {self.mean.shape[1]}), got {shape(x)}")
+        """log N(x; sqrt(a) mean_j, v_j I) without its constant -D/2 log 2 pi, and the precision 1 / v_j: (B,J) each,
+
+        with v_j = a std_j^2 + 1 - a, and noise = 1 - a. In plain lines, with a temporary (B,J,D):
+
+            away = x[:, None] - a.sqrt()[..., None] * mean                         # (B,J,D)
+            log_density = -away.square().sum(2) / (2 * v) - v.log() * D / 2        # (B,J)
+        """
         mean = self.mean.to(x)
-        precision = (noise + a * self.std.to(x) ** 2).reciprocal()  # noise = 1 - a
-        # -|x - sqrt(a) mean_j|^2 / 2 as one matrix product, with no (B,J,D) temporary
+        precision = (noise + a * self.std.to(x) ** 2).reciprocal()
+        # -|x - sqrt(a) mean_j|^2 / 2 as one matrix product, nine times as fast for a hundred components
         rows = torch.cat([a.sqrt() * x, -x.square().sum(1, keepdim=True) / 2, (-a / 2).expand(len(x), 1)], 1)
         columns = torch.cat([mean, torch.ones_like(mean[:, :1]), mean.square().sum(1, keepdim=True)], 1)
         return torch.addcmul(precision.log() * (x.shape[1] / 2), rows @ columns.T, precision), precision
+
+    def _log_joint(self, x: Tensor, a: float | Tensor, y: Tensor | None = None) -> Tensor:
+        """log p_t(x, j given y) (B,J) without its constant; log p_t(x, j) where y is None or NULL."""
+        require_data("x", x)
+        require_columns("x", x, self.mean.shape[1])
+        a = require_level("a", a, len(x))
+        if y is not None:
+            require_labels("y", y, len(x), self.K)
+        log_density, _ = self._log_densities(x, a.to(x), (1 - a).to(x))  # 1 - a before the cast to x's dtype
+        return log_density + self._log_weight.to(x)[0 if y is None else y + 1]
 
     def log_prob(self, x: Tensor, y: Tensor, a: float | Tensor = 1.0) -> Tensor:
         """log p_t(x given y) (B,), normalised; log p_t(x) where y is NULL. a = a_t, one float or (B,); 1 is clean data.
 
         Raises TypeError or ValueError for x, y or a that do not fit.
         """
-        check_data("x", x)
-        check_labels("y", y, len(x), self.K)
-        log_density, _ = self._log_densities(x, *self._level(x, a))
-        return (log_density + self._log_weight.to(x)[y + 1]).logsumexp(1) - x.shape[1] / 2 * log(2 * pi)
+        require_integers("y", y)
+        return self._log_joint(x, a, y).logsumexp(1) - x.shape[1] / 2 * log(2 * pi)
 
     def posterior(self, x: Tensor, a: float | Tensor = 1.0) -> Tensor:
         """p(y given x_t) (B,K), by Bayes' rule over the classes; a as in log_prob."""
-        check_data("x", x)
-        log_density, _ = self._log_densities(x, *self._level(x, a))
-        component = (log_density + self._log_weight.to(x)[0]).softmax(1)  # p(j given x_t) (B,J)
+        component = self._log_joint(x, a).softmax(1)  # p(j given x_t) (B,J)
         return component @ torch.nn.functional.one_hot(self.label.long(), self.K).to(x)
 
     def denoiser(self, schedule: Schedule) -> Denoiser:
@@ -125,19 +113,56 @@ class Mixture:
 
         with grad log p_t = sum_j p(j given x_t, y) (sqrt(a_t) mean_j - x) / v_j: no network of any size can do better.
         """
+        return wrapped(_exact_eps, self, schedule)
 
-        def rows(x, t, y):
-            a, sigma = schedule.at(t, x), schedule.noise_level(t, x)  # (B,1)
-            log_density, precision = self._log_densities(x, a, sigma**2)
-            pull = (log_density + self._log_weight.to(x)[y + 1]).softmax(1) * precision  # (B,J)
-            return sigma * (x * pull.sum(1, keepdim=True) - a.sqrt() * (pull @ self.mean.to(x)))
+    def draw_x0(self, x: Tensor, y: int, a: float, n: int, generator: torch.Generator) -> Tensor:
+        """n exact draws (n,D) of x_0 given one x_t (1,D), the label y (NULL for none) and the signal level a.
 
-        def eps(x, t, y):  # in blocks of rows whose (B,J) tables stay in the processor's cache
-            blocks = zip(x.split(BLOCK), t.split(BLOCK), y.split(BLOCK), strict=True)
-            return torch.cat([rows(*block) for block in blocks])
+        p(x_0 given x_t, y) is a mixture too: component j has the weight p(j given x_t, y), and the mean and variance of
+        a Gaussian that has seen one noisy measurement,
 
-        eps.K = self.K
-        return eps
+            mean_j + sqrt(a) std_j^2 / v_j (x - sqrt(a) mean_j)  and  std_j^2 (1 - a) / v_j,  v_j = a std_j^2 + 1 - a
+        """
+        n, device = require_count("n, the number of draws,", n), source_device(x, generator)
+        mean, var = self.mean.to(x), self.std.to(x) ** 2
+        v = a * var + 1 - a
+        p = self._log_joint(x, a, torch.full((1,), int(y), device=x.device)).softmax(1)[0]  # p(j given x_t, y) (J,)
+        centre = mean + (a**0.5 * var / v)[:, None] * (x - a**0.5 * mean)
+        j = torch.multinomial(p.to(device), n, replacement=True, generator=generator).to(x.device)
+        z = torch.randn(n, x.shape[1], generator=generator, device=device, dtype=x.dtype).to(x.device)
+        return centre[j] + (var * (1 - a) / v).sqrt()[j, None] * z
+
+
+def _exact_eps(mixture, schedule, x, t, y):
+    blocks = zip(x.split(BLOCK), t.split(BLOCK), y.split(BLOCK), strict=True)  # their (B,J) tables stay in the cache
+    return torch.cat([_exact_eps_of_block(mixture, schedule, *block) for block in blocks])
+
+
+def _exact_eps_of_block(mixture, schedule, x, t, y):
+    a, sigma = schedule.at(t, x), schedule.noise_level(t, x)  # (B,1)
+    require_columns("x", x, mixture.mean.shape[1])
+    log_density, precision = mixture._log_densities(x, a, sigma**2)
+    pull = (log_density + mixture._log_weight.to(x)[y + 1]).softmax(1) * precision  # (B,J)
+    return sigma * (x * pull.sum(1, keepdim=True) - a.sqrt() * (pull @ mixture.mean.to(x)))
+
+
+def _gaussian(schedule, v, x, t, y):
+    a = schedule.at(t, x)
+    return schedule.noise_level(t, x) * x / (a * v + 1 - a)
+
+
+def gaussian(schedule: Schedule, v: float) -> Denoiser:
+    """The exact Denoiser of N(0, v I): eps = sqrt(1 - a_t) x / (a_t v + 1 - a_t), for data of any shape; no labels."""
+    return wrapped(_gaussian, schedule, v)
+
+
+def _oracle(schedule, x0, x, t, y):
+    return schedule.eps(x, t, x0)
+
+
+def oracle(schedule: Schedule, x0: Tensor) -> Denoiser:
+    """The Denoiser that knows the answer x0 (B,*D): eps = (x - sqrt(a_t) x_0) / sqrt(1 - a_t), recomputed at each x."""
+    return wrapped(_oracle, schedule, x0)
 
 
 def _mixture(mean, std, weight, label) -> Mixture:

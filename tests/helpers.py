@@ -3,12 +3,8 @@
 import torch
 from torch import nn
 
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.toy import Mixture
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def random_mixture(seed: int, K: int, J: int, D: int = 2) -> Mixture:
@@ -64,21 +60,6 @@ class Recorder:
     def pair(self, x, t, y):
         """A bound method as Pair, as TwinMLP.pair is."""
         return self(x, t, torch.full_like(y, NULL)), self(x, t, y)
-
-
-def gaussian(schedule, v: float):
-    """The exact Denoiser of N(0, v I): eps = sqrt(1 - a_t) x / (a_t v + 1 - a_t); it knows no labels."""
-
-    def eps(x, t, y):
-        a = schedule.at(t, x)
-        return schedule.noise_level(t, x) * x / (a * v + 1 - a)
-
-    return eps
-
-
-def oracle(schedule, x0):
-    """The Denoiser that knows the answer: eps = (x - sqrt(a_t) x_0) / sqrt(1 - a_t), recomputed at each x."""
-    return lambda x, t, y: schedule.eps(x, t, x0)
 
 
 def cases(answers: dict) -> list[tuple]:

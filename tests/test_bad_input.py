@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from helpers import Net, Recorder, random_batch, random_mixture, seeded
+from helpers import Net, Recorder, random_batch, random_mixture
 
 from cfgedu.guidance import clip_x0, from_score, from_v, from_x0, guided, null_pair, two_models, unconditional
 from cfgedu.losses import drop_labels, dsm_loss, eps_loss, twin_loss
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, ddpm_step, sample, trajectory
 from cfgedu.schedule import Schedule, cosine, linear
 from cfgedu.toy import Mixture, islands

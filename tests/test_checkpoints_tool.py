@@ -4,16 +4,16 @@ import json
 
 import pytest
 import torch
-from helpers import seeded
 from test_images import REAL
 
 from cfgedu import checkpoints as files
-from cfgedu import command
 from cfgedu.checkpoints import load_checkpoint, save_checkpoint, write
 from cfgedu.images import load
 from cfgedu.metrics import features, judge_accuracy, moments
 from cfgedu.models import Judge, TwinUNet, UNet
+from cfgedu.protocol import seeded
 from cfgedu.schedule import linear
+from cfgedu.training import command
 from tools import checkpoints
 
 SHIPPED = files.DATA  # before any test puts another folder in its place

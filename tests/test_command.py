@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import seeded
 from safetensors.torch import load_file
 
-from cfgedu import checkpoints, command, training
+from cfgedu import checkpoints
 from cfgedu.images import load
 from cfgedu.losses import dsm_loss, eps_loss, twin_loss
 from cfgedu.models import MLP, TwinMLP, TwinUNet, UNet, weights_from
-from cfgedu.run import Run
+from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
+from cfgedu.training import __main__ as training
+from cfgedu.training import command
+from cfgedu.training.state import Run
 
 QUICK = ["--data", "digits", "--model", "mlp", "--width", "16", "--batch", "16", "--name", "quick"]
 
@@ -440,7 +442,8 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from cfgedu import checkpoints, command, parallel, training
+from cfgedu import checkpoints
+from cfgedu.training import __main__ as training, command, parallel
 
 folder = Path(sys.argv[1])
 checkpoints.DATA = command.DATA = folder / "data"

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from test_images import IMAGES, LABELS, ways_out
 
-from cfgedu import download, images
+from cfgedu import files, images
 from cfgedu.images import load
 
 FILES = {
@@ -70,9 +70,9 @@ class Answer(BaseHTTPRequestHandler):
 
     def slowly(self, body):
         """A pause long enough for the progress bar to move, with a piece and the start of the next behind it."""
-        self.send(body[: download.CHUNK + 1], len(body))
+        self.send(body[: files.CHUNK + 1], len(body))
         time.sleep(0.3)
-        self.wfile.write(body[download.CHUNK + 1 :])
+        self.wfile.write(body[files.CHUNK + 1 :])
 
     def together(self, body):
         self.server.both.wait()
@@ -142,7 +142,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.delenv("CFGEDU_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(images, "DATA", tmp_path / "data")
-    monkeypatch.setattr(download, "TIMEOUT", (5, 5))
+    monkeypatch.setattr(files, "TIMEOUT", (5, 5))
     for name, content in FILES.items():
         monkeypatch.setitem(images.SHA256, name[:-3], hashlib.sha256(gzip.decompress(content)).hexdigest())
     with Server() as server:
@@ -164,7 +164,7 @@ def mirrors(server, monkeypatch):
         urls = tuple(refusing if name == "refusing" else server.mirror(name) for name in behaviours)
         monkeypatch.setattr(images, "MIRRORS", urls)
         if {"stalling", "silent"} & {*behaviours}:
-            monkeypatch.setattr(download, "TIMEOUT", (5, 1))
+            monkeypatch.setattr(files, "TIMEOUT", (5, 1))
         return urls
 
     return replace
@@ -295,7 +295,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(tmp_path, 
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        download.put(path, b"new content")
+        files.put(path, b"new content")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -315,7 +315,7 @@ def test_a_file_is_whole_under_a_name_of_its_own_before_it_replaces_the_old_one(
 
     monkeypatch.setattr(os, "replace", watched)
     for _ in range(2):
-        download.put(path, b"new")
+        files.put(path, b"new")
         assert path.read_bytes() == b"new"
         path.write_bytes(b"old")
     assert len(names) == 2
@@ -326,13 +326,13 @@ def test_two_processes_at_once_leave_one_whole_file(server, tmp_path):
     program = """
         import sys
         from pathlib import Path
-        from cfgedu.download import fetch
+        from cfgedu.files import fetch
         print(fetch(Path(sys.argv[1]), [sys.argv[2]], len))
     """
     name = "train-images-idx3-ubyte.gz"
     path = tmp_path / "new" / "folder" / name
     arguments = [sys.executable, "-c", textwrap.dedent(program), str(path), f"{server.mirror('together')}/{name}"]
-    env = {**os.environ, "PYTHONPATH": str(Path(download.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])}
     runs = [subprocess.Popen(arguments, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [run.communicate(timeout=120)[0].strip() for run in runs] == [str(len(FILES[name]))] * 2
     assert [run.returncode for run in runs] == [0, 0]
@@ -341,8 +341,8 @@ def test_two_processes_at_once_leave_one_whole_file(server, tmp_path):
 
 
 def test_a_progress_bar_names_the_file_and_moves(server, monkeypatch, capsys):
-    monkeypatch.setitem(FILES, "big.gz", os.urandom(4 * download.CHUNK))
-    assert download.get(f"{server.mirror('slowly')}/big.gz", "big.gz") == FILES["big.gz"]
+    monkeypatch.setitem(FILES, "big.gz", os.urandom(4 * files.CHUNK))
+    assert files.get(f"{server.mirror('slowly')}/big.gz", "big.gz") == FILES["big.gz"]
     shown = capsys.readouterr().err
     assert "big.gz:  50%" in shown
     assert "32.8k/65.5k" in shown
@@ -359,7 +359,7 @@ def test_what_the_caller_was_handling_is_not_taken_for_the_reason(mirrors):
 
 
 def test_there_is_an_end_to_patience():
-    connect, read = download.TIMEOUT
+    connect, read = files.TIMEOUT
     assert 0 < connect <= 30
     assert 0 < read <= 60
 

@@ -5,12 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from helpers import Net, Recorder, random_batch, random_mixture, seeded
+from helpers import Net, Recorder, random_batch, random_mixture
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cfgedu.guidance import clip_x0, from_score, from_v, from_x0, guided, null_pair, two_models, unconditional
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import cosine, linear
 
 SCHEDULE = linear()

@@ -4,14 +4,15 @@ import math
 
 import pytest
 import torch
-from helpers import Net, Recorder, gaussian, random_batch, seeded
+from helpers import Net, Recorder, random_batch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cfgedu.guidance import null_pair, two_models, unconditional
 from cfgedu.losses import drop_labels, dsm_loss, eps_loss, noised, twin_loss
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import cosine, linear
+from cfgedu.toy import gaussian
 
 SCHEDULE = linear()
 seeds = st.integers(0, 2**32 - 1)

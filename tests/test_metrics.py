@@ -5,7 +5,7 @@ import math
 import ot
 import pytest
 import torch
-from helpers import random_mixture, seeded
+from helpers import random_mixture
 
 from cfgedu import metrics
 from cfgedu.guidance import null_pair
@@ -19,12 +19,12 @@ from cfgedu.metrics import (
     moments,
     off_support,
     sliced_wasserstein,
-    train_judge,
 )
 from cfgedu.models import Judge, weights_from
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import linear
 from cfgedu.toy import islands, two_gaussians
+from cfgedu.training import train_judge
 
 S = linear()
 

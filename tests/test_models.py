@@ -4,14 +4,13 @@ import math
 
 import pytest
 import torch
-from helpers import seeded
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from cfgedu.guidance import guided, null_pair
 from cfgedu.losses import eps_loss, twin_loss
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 

@@ -7,14 +7,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers import Net, Recorder, gaussian, oracle, random_batch, seeded
+from helpers import Net, Recorder, random_batch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cfgedu.guidance import guided, null_pair, two_models
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, ode_step, sample, trajectory
 from cfgedu.schedule import Schedule, cosine, linear
+from cfgedu.toy import gaussian, oracle
 
 LINEAR, COSINE = linear(), cosine()
 STEPS = {

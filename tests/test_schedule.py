@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers import random_batch, seeded
+from helpers import random_batch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cfgedu.protocol import seeded
 from cfgedu.schedule import Schedule, cosine, linear
 
 LINEAR, COSINE = linear(), cosine()

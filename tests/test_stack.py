@@ -4,16 +4,15 @@ from copy import deepcopy
 
 import pytest
 import torch
-from helpers import seeded
 from torch import nn
 
 from cfgedu.losses import drop_labels, eps_loss, noised, twin_loss
 from cfgedu.models import MLP, TwinMLP, weights_from
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import linear
-from cfgedu.stack import Stack, clip_norms, train_stack
 from cfgedu.toy import two_gaussians
 from cfgedu.training import train
+from cfgedu.training.many import Stack, clip_norms, train_stack
 
 S, MIXTURE, B, STEPS = linear(), two_gaussians(), 16, 40
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}

@@ -4,17 +4,15 @@ import json
 
 import pytest
 import torch
-from helpers import seeded
 
-from cfgedu import sweep
 from cfgedu.checkpoints import load_checkpoint, save_checkpoint
-from cfgedu.guidance import guided, null_pair
-from cfgedu.metrics import diversity, frechet_distance, moments
+from cfgedu.guidance import guided, null_pair, pair_of
+from cfgedu.metrics import diversity, frechet_distance, generate, judged, moments
 from cfgedu.models import MLP, Judge, TwinMLP, weights_from
-from cfgedu.protocol import NULL
-from cfgedu.samplers import sample
+from cfgedu.protocol import NULL, seeded
+from cfgedu.samplers import SAMPLERS, sample
 from cfgedu.schedule import linear
-from cfgedu.sweep import generate, judged, pair_of
+from tools import checkpoints as sweep
 
 S = linear()
 
@@ -44,7 +42,7 @@ def shipped(tmp_path):
     return networks, load_checkpoint(tmp_path / "j.safetensors")
 
 
-def small_sweep(path, networks, judge, samplers=("ddim", "ddpm"), scales=(0, 2.0), n=40, **more):
+def small_sweep(path, networks, judge, samplers=("DDIM", "DDPM"), scales=(0, 2.0), n=40, **more):
     return sweep.sweep(path, networks, judge, samplers, scales, shape=(1, 8, 8), n=n, steps=2, **more)
 
 
@@ -61,7 +59,7 @@ def test_every_setting_starts_from_the_same_noise(monkeypatch):
         return sample(step, model, schedule, x, y, steps, generator)
 
     monkeypatch.setattr(sweep, "sample", watched)
-    for net, sampler, r in ((network(), "ddpm", 0), (network(TwinMLP), "ddpm", 3.0), (network(), "euler-maruyama", 1)):
+    for net, sampler, r in ((network(), "DDPM", 0), (network(TwinMLP), "DDPM", 3.0), (network(), "Euler-Maruyama", 1)):
         seen.append([])
         images, y = generate(net, S, sampler, r, shape=(1, 8, 8), n=230, steps=3)
         assert images.shape == (230, 1, 8, 8)
@@ -74,11 +72,11 @@ def test_every_setting_starts_from_the_same_noise(monkeypatch):
 
 def test_generate_is_guided_sampling():
     net = network()
-    images, y = generate(net, S, "ddim", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=5)
+    images, y = generate(net, S, "DDIM", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=5)
     x_T = torch.randn(30, 1, 8, 8, generator=seeded(5))
-    expected = sample(sweep.SAMPLERS["ddim"], guided(null_pair(net), 2.0), S, x_T, y, 4)
+    expected = sample(SAMPLERS["DDIM"], guided(null_pair(net), 2.0), S, x_T, y, 4)
     assert torch.equal(images, expected)
-    assert not torch.equal(images, generate(net, S, "ddim", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=6)[0])
+    assert not torch.equal(images, generate(net, S, "DDIM", 2.0, shape=(1, 8, 8), n=30, steps=4, seed=6)[0])
     with pytest.raises(ValueError, match="sampler must be one of ddim, ddpm, euler-maruyama, got 'heun'"):
         generate(net, S, "heun", 2.0)
 
@@ -87,12 +85,12 @@ def test_generate_is_guided_sampling():
 @pytest.mark.parametrize("r", [0, 1])
 def test_without_guidance_one_prediction_is_enough(kind, r):
     net, asked = network(kind), []
-    images, y = generate(net, S, "ddpm", r, shape=(1, 8, 8), n=30, steps=4, seed=5)
+    images, y = generate(net, S, "DDPM", r, shape=(1, 8, 8), n=30, steps=4, seed=5)
     x_T = torch.randn(30, 1, 8, 8, generator=(g := seeded(5)))
-    expected = sample(sweep.SAMPLERS["ddpm"], guided(pair_of(net), r), S, x_T, y, 4, g)
+    expected = sample(SAMPLERS["DDPM"], guided(pair_of(net), r), S, x_T, y, 4, g)
     torch.testing.assert_close(images, expected, rtol=1e-4, atol=1e-4)
     net.register_forward_pre_hook(lambda _, given: asked.append(given))
-    generate(net, S, "ddpm", r, shape=(1, 8, 8), n=30, steps=4)
+    generate(net, S, "DDPM", r, shape=(1, 8, 8), n=30, steps=4)
     assert [len(x) for x, _, _ in asked] == [30] * 4  # not 60, and once a step
     assert all(bool((y == NULL).all()) == (r == 0) for _, _, y in asked)
 
@@ -121,10 +119,10 @@ def test_a_sweep_measures_every_setting(tmp_path, shipped):
     networks, judge = shipped
     path = tmp_path / "sweep.json"
     rows = small_sweep(path, networks, judge)
-    assert settings(rows) == [(n, s, r) for n in ("unet", "twin") for s in ("ddim", "ddpm") for r in (0, 2.0)]
+    assert settings(rows) == [(n, s, r) for n in ("unet", "twin") for s in ("DDIM", "DDPM") for r in (0, 2.0)]
     assert json.loads(path.read_text()) == rows
     net, schedule, about = networks["twin"]
-    images, y = generate(net, schedule, "ddpm", 2.0, shape=(1, 8, 8), n=40, steps=2)
+    images, y = generate(net, schedule, "DDPM", 2.0, shape=(1, 8, 8), n=40, steps=2)
     extra = judge[2]["extra"]
     row = rows[-1]
     for key, value in judged(judge[0], (extra["mean"], extra["covariance"]), images, y).items():
@@ -161,13 +159,13 @@ def test_rows_of_other_checkpoints_are_made_again(tmp_path, shipped):
     path = tmp_path / "sweep.json"
     before = small_sweep(path, networks, judge)
     other = save_checkpoint(tmp_path / "other.safetensors", network(seed=9), S, {})
-    after = small_sweep(path, {**networks, "unet": load_checkpoint(other)}, judge, samplers=["ddim"])
-    assert sorted(settings(after)) == sorted(set(settings(before)) - {("unet", "ddpm", 0), ("unet", "ddpm", 2.0)})
+    after = small_sweep(path, {**networks, "unet": load_checkpoint(other)}, judge, samplers=["DDIM"])
+    assert sorted(settings(after)) == sorted(set(settings(before)) - {("unet", "DDPM", 0), ("unet", "DDPM", 2.0)})
     old = dict(zip(settings(before), before, strict=True))
     for setting, row in zip(settings(after), after, strict=True):
         assert (row == old[setting]) == (setting[0] == "twin")
-    assert len(small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["euler-maruyama"])) == len(after) + 2
-    fewer = small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["ddpm"], n=20)
-    assert {(row["sampler"], row["n"]) for row in fewer} == {("ddim", 40), ("ddpm", 20), ("euler-maruyama", 40)}
-    again = small_sweep(path, networks, judge, samplers=["ddim"], scales=[0], seed=1)
+    assert len(small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["Euler-Maruyama"])) == len(after) + 2
+    fewer = small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["DDPM"], n=20)
+    assert {(row["sampler"], row["n"]) for row in fewer} == {("DDIM", 40), ("DDPM", 20), ("Euler-Maruyama", 40)}
+    again = small_sweep(path, networks, judge, samplers=["DDIM"], scales=[0], seed=1)
     assert {row["seed"] for row in again} == {1}

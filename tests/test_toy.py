@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from helpers import random_batch, random_mixture, seeded
+from helpers import random_batch, random_mixture
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Normal
 
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import Mixture, branches, islands, spirals, two_gaussians
 

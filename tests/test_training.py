@@ -8,17 +8,18 @@ import signal
 
 import pytest
 import torch
-from helpers import seeded
 from torch import nn
 
 from cfgedu import checkpoints
 from cfgedu.losses import eps_loss
 from cfgedu.metrics import field_error
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
-from cfgedu.run import Run, learning_rate, uninterrupted
+from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import two_gaussians
-from cfgedu.training import Bar, Diverged, batches, load_checkpoint, load_or_train, save_checkpoint, train
+from cfgedu.training import Diverged, batches, load_checkpoint, load_or_train, save_checkpoint, train
+from cfgedu.training.loop import Bar
+from cfgedu.training.state import Run, learning_rate, uninterrupted
 
 S = linear()
 MIXTURE = two_gaussians()

@@ -5,13 +5,13 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from helpers import assert_every_control_matters, seeded
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 from torch import nn
 
 from cfgedu.models import MLP, weights_from
 from cfgedu.plots import LIM, grid
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import islands, two_gaussians
 from cfgedu.widgets.dropout import (

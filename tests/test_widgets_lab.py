@@ -6,12 +6,13 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from helpers import assert_every_control_matters, seeded
+from helpers import assert_every_control_matters
 from matplotlib.figure import Figure
 
 from cfgedu.guidance import guided, null_pair, within
 from cfgedu.metrics import class_accuracy, off_support
 from cfgedu.models import MLP, weights_from
+from cfgedu.protocol import seeded
 from cfgedu.samplers import sample
 from cfgedu.schedule import linear
 from cfgedu.toy import branches, islands

@@ -4,19 +4,25 @@ What was interrupted goes on where it stopped; --fresh starts over. MNIST's netw
 """
 
 import argparse
+import json
 import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from cfgedu import training
-from cfgedu.checkpoints import DATA, load_checkpoint, read, save_checkpoint
-from cfgedu.command import count, data_sum
+from cfgedu.checkpoints import load_checkpoint, read, save_checkpoint
+from cfgedu.files import DATA, write
 from cfgedu.images import load
-from cfgedu.metrics import features, judge_accuracy, moments
+from cfgedu.metrics import features, generate, judge_accuracy, judged, moments
 from cfgedu.models import Judge, weights_from
-from cfgedu.sweep import SAMPLERS, sweep
+from cfgedu.schedule import Schedule
+from cfgedu.training import __main__ as training
 from cfgedu.training import batches, train
+from cfgedu.training.command import count, data_sum
 
 LEGS = {  # (steps in all, cool-down of the last ones): each network was trained, cooled, and then trained on, twice
     "mnist-unet": [(16_000, 8000), (30_000, 10_000), (52_000, 16_000)],
@@ -24,7 +30,7 @@ LEGS = {  # (steps in all, cool-down of the last ones): each network was trained
 }  # those that ship took their last leg with a new optimizer, as their files say; made again, they keep the old one
 JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
-IMAGES = {"ddim": 1000, "ddpm": 500, "euler-maruyama": 500}  # a row; the networks are compared with DDIM
+IMAGES = {"DDIM": 1000, "DDPM": 500, "Euler-Maruyama": 500}  # a row; the networks are compared with DDIM
 NAMES = (*LEGS, JUDGE, SWEEP)
 RUNS = DATA.parent / "runs"
 
@@ -105,10 +111,60 @@ def measure(samplers, fresh):
     return 0
 
 
+def sweep(
+    path: Path,
+    networks: dict[str, tuple[nn.Module, Schedule, dict]],
+    judge: tuple[nn.Module, None, dict],
+    samplers: Iterable[str],
+    scales: Iterable[float],
+    shape: tuple[int, ...] = (1, 28, 28),
+    n: int = 1000,
+    steps: int = 50,
+    seed: int = 0,
+) -> list[dict]:
+    """Measure every network x sampler x r into the JSON file at `path`, a list of rows; returns the rows.
+
+    Networks and judge are what `load_checkpoint` gives. The file is rewritten after every row, all or nothing. A row of
+    the same two checkpoints, n, steps and seed is not made again, so an interrupted sweep goes on where it stopped. A
+    network's rows of other checkpoints, steps or seeds are dropped, and those of another n for the same samplers; those
+    of other networks, samplers or scales are kept.
+    """
+    judging, _, about = judge
+    samplers, scales = list(samplers), list(scales)
+    real = about["extra"]["mean"], about["extra"]["covariance"]
+    made = {
+        name: {"steps": steps, "seed": seed, "checkpoint": net[2]["sha256"], "judge": about["sha256"]}
+        for name, net in networks.items()
+    }
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = [row for row in rows if row["network"] not in made or made[row["network"]].items() <= row.items()]
+    rows = [row for row in rows if row["network"] not in made or row["sampler"] not in samplers or row["n"] == n]
+    known = {(row["network"], row["sampler"], row["r"]) for row in rows}
+    for name, (model, schedule, _) in networks.items():
+        for sampler in samplers:
+            for r in scales:
+                if (name, sampler, r) in known:
+                    continue
+                start = time.perf_counter()
+                images, y = generate(model, schedule, sampler, r, shape, n, steps, seed)
+                seconds = round(time.perf_counter() - start, 1)
+                row = {"network": name, "sampler": sampler, "r": r, **judged(judging, real, images, y)}
+                rows.append({**row, "n": n, **made[name], "seconds": seconds})
+                write_rows(path, rows)
+                told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
+                print(f"{name:<6}{sampler:<16}r = {r:<4g}{told}  {seconds:.0f} s", flush=True)
+    return rows
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """One row a line, so that a new measurement is a readable difference; all or nothing."""
+    write(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="course.py checkpoints", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: all of them)")
-    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS), help="rows of the sweep")
+    parser.add_argument("--samplers", nargs="+", choices=IMAGES, default=list(IMAGES), help="rows of the sweep")
     parser.add_argument("--fresh", action="store_true", help="start over, even where a run or a table can be continued")
     parser.add_argument("--threads", type=count, default=1, help="CPU threads of judge and sweep (default 1)")
     options = parser.parse_args(arguments)

@@ -5,14 +5,13 @@ from functools import lru_cache
 import torch
 from matplotlib.patches import Rectangle
 
-from cfgedu.guidance import clip_x0
+from cfgedu.guidance import clip_x0, guided_by
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, images, tiles
 from cfgedu.protocol import Denoiser
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import Schedule
-from cfgedu.sweep import guided_by
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 COUNT, COLUMNS, GAP = 10, 5, 1

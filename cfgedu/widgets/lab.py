@@ -9,14 +9,15 @@ from matplotlib.collections import LineCollection, PolyCollection
 from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair, within
+from cfgedu.metrics import mean_posterior, spread
 from cfgedu.plots import GUIDED, UN, color, grid, plane
 from cfgedu.protocol import Denoiser
-from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, sample, trajectory
+from cfgedu.samplers import SAMPLERS, sample, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
-SAMPLERS = {"DDIM": ddim_step, "DDPM": ddpm_step, "Euler-Maruyama": euler_maruyama_step}
+STEPS = {name: SAMPLERS[name] for name in ("DDIM", "DDPM", "Euler-Maruyama")}
 EXACT = "exact scores"
 POINTS, TRACKED, REFERENCE = 400, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and its steps
@@ -25,25 +26,6 @@ WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance 
 SPREADS, ACCURACIES = (0.1, 1.6), (0.0, 1.05)  # the window of the right-hand picture
 SIZE = (9.4, 4.6)
 START = {"model": EXACT, "sampler": "DDIM", "r": 3.0, "steps": 30, "label": 0, "high": 1000, "low": 0}
-
-
-def spread(mixture: Mixture, x: Tensor, y: Tensor) -> float:
-    """The standard deviation of x (B,D) within the islands of its classes, per dimension.
-
-    Every sample goes to the nearest component of its class y (B,), and its distance is taken from the mean of the
-    samples there: so the islands may move apart, as guidance makes them, without counting as variety.
-    """
-    mean = mixture.mean.to(x)
-    strange = mixture.label.to(y.device) != y[:, None]  # (B,J)
-    home = torch.cdist(x, mean).masked_fill(strange, torch.inf).argmin(1)  # (B,)
-    member = torch.nn.functional.one_hot(home, len(mean)).to(x)  # (B,J)
-    centre = member.T @ x / member.sum(0).clamp(min=1)[:, None]  # (J,D)
-    return (x - centre[home]).square().mean().sqrt().item()
-
-
-def accuracy(mixture: Mixture, x: Tensor, y: Tensor) -> float:
-    """The mean of the exact p(y given x) over samples x (B,D) made for the labels y (B,)."""
-    return mixture.posterior(x).gather(1, y[:, None]).mean().item()
 
 
 def sampling_lab(
@@ -63,7 +45,7 @@ def sampling_lab(
     x_T = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(2))
     data, labels = mixture.sample(20_000, torch.Generator().manual_seed(8))
     supports = [support(mixture, data[labels == k], k) for k in range(mixture.K)]
-    at_home = [(spread(mixture, x, y), accuracy(mixture, x, y)) for x, y in own_classes(mixture, data, labels)]
+    at_home = [(spread(mixture, x, y), mean_posterior(mixture, x, y)) for x, y in own_classes(mixture, data, labels)]
 
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.05])
     plane(left, lim=WINDOW).set(xlabel="$x_1$", ylabel="$x_2$")
@@ -90,20 +72,20 @@ def sampling_lab(
         r, y = torch.tensor(SCALES).repeat_interleave(REFERENCE), torch.full((REFERENCE,), label)
         model, noise = guided(null_pair(models[EXACT]), r), torch.Generator().manual_seed(3)
         start, labels = x_T[:REFERENCE].repeat(len(SCALES), 1), y.repeat(len(SCALES))
-        x = sample(SAMPLERS[sampler], model, schedule, start, labels, min(CURVE_STEPS, schedule.T), noise)
+        x = sample(STEPS[sampler], model, schedule, start, labels, min(CURVE_STEPS, schedule.T), noise)
         clouds = x.chunk(len(SCALES))
-        return [spread(mixture, cloud, y) for cloud in clouds], [accuracy(mixture, cloud, y) for cloud in clouds]
+        return [spread(mixture, cloud, y) for cloud in clouds], [mean_posterior(mixture, cloud, y) for cloud in clouds]
 
     @torch.no_grad()
     def update(model: str, sampler: str, r: float, steps: int, label: int, high: int, low: int) -> str:
         y, noise = torch.full((POINTS,), label), torch.Generator().manual_seed(3)
         model_r = guided(null_pair(models[model]), within(r, low, high))
         walk = []
-        for x in trajectory(SAMPLERS[sampler], model_r, schedule, x_T, y, steps, noise):
+        for x in trajectory(STEPS[sampler], model_r, schedule, x_T, y, steps, noise):
             walk.append(x[:TRACKED])
         lowest, outlines = supports[label]
         off = mixture.log_prob(x, y) < lowest
-        share, width, hit = float(off.float().mean()), spread(mixture, x, y), accuracy(mixture, x, y)
+        share, width, hit = float(off.float().mean()), spread(mixture, x, y), mean_posterior(mixture, x, y)
         region.set(verts=outlines, facecolor=(color(label), 0.13), edgecolor=color(label))
         tails.set_segments(torch.stack(walk, 1).numpy())
         inside.set_data(*x[~off].T.numpy())
@@ -146,7 +128,7 @@ def sampling_lab_demo(
     T = (schedule or linear()).T
     controls = {
         "model": choice("model", [EXACT, *(networks or {})], START["model"]),
-        "sampler": choice("sampler", list(SAMPLERS), START["sampler"]),
+        "sampler": choice("sampler", list(STEPS), START["sampler"]),
         "label": choice("class y", range((mixture or islands()).K), START["label"]),
         "r": slider("scale r", -2, 8, START["r"], 0.25),
         "steps": int_slider("steps", 5, min(60, T), min(START["steps"], T)),

@@ -22,24 +22,6 @@ def buckets(T: int) -> list[tuple[int, int]]:
     return [(low + 1, high) for low, high in pairwise(ends)]
 
 
-def draw_x0(mixture: Mixture, x: Tensor, y: int, a: float, n: int, generator: torch.Generator) -> Tensor:
-    """n draws of x_0 given one x_t (1,D) and the label y (or NULL), exact: (n,D).
-
-    p(x_0 given x_t) is a mixture too: component j has weight p(j given x_t, y) and the mean and variance of a Gaussian
-    that has seen one noisy measurement.
-    """
-    mean, var = mixture.mean.to(x), mixture.std.to(x) ** 2
-    V = a * var + 1 - a
-    away = x - a**0.5 * mean  # (J,D)
-    log_weight = mixture.weight.to(x).log() - away.square().sum(1) / (2 * V) - V.log() * x.shape[1] / 2
-    if y != NULL:
-        log_weight = torch.where(mixture.label == y, log_weight, -torch.inf)
-    j = torch.multinomial(log_weight.softmax(0), n, replacement=True, generator=generator)
-    z = torch.randn(n, x.shape[1], generator=generator, dtype=x.dtype)
-    centre = mean + (a**0.5 * var / V)[:, None] * away
-    return centre[j] + (var * (1 - a) / V).sqrt()[j, None] * z
-
-
 def bucket_floors(mixture: Mixture, schedule: Schedule, y: int, samples: int = SAMPLES) -> tuple[Tensor, Tensor]:
     """The exact denoiser's (eps loss, unweighted DSM loss) in each bucket: for class y, or all data unlabelled."""
     generator, model = torch.Generator().manual_seed(0), mixture.denoiser(schedule)
@@ -89,7 +71,7 @@ def loss_explorer(figure, mixture: Mixture | None = None, schedule: Schedule | N
         a, generator = float(schedule.alpha_bar[t]), torch.Generator().manual_seed(1)
         x0 = mixture.mean[mixture.label == max(label, 0)][:1] + 0.2
         x = a**0.5 * x0 + (1 - a) ** 0.5 * torch.tensor([[0.8, -0.6]])  # the same x_0 and noise at every level
-        drawn = draw_x0(mixture, x, label, a, DRAWS, generator)
+        drawn = mixture.draw_x0(x, label, a, DRAWS, generator)
         noise = schedule.eps(x, t, drawn)  # the eps that leads from each possible x_0 to this x_t
         targets.set_offsets(noise.numpy())
         targets.set_color(color(label))

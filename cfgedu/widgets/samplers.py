@@ -9,12 +9,11 @@ from matplotlib.collections import LineCollection
 
 from cfgedu.plots import CLASSES, GUIDED, LIM, color, plane
 from cfgedu.protocol import NULL
-from cfgedu.samplers import ddim_step, ddpm_step, euler_maruyama_step, ode_step, trajectory
+from cfgedu.samplers import SAMPLERS, ddim_step, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
-SAMPLERS = {"DDPM": ddpm_step, "DDIM": ddim_step, "Euler-Maruyama": euler_maruyama_step, "ODE": ode_step}
 POINTS, TRACKED, TAIL = 240, 12, 8  # dots in the cloud; how many draw their path; steps of it shown behind a dot
 SIZE = (9.6, 4.6)
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair
 from cfgedu.plots import GUIDED, LIM, color, grid, plane
-from cfgedu.samplers import Step, ddim_step, ddpm_step, euler_maruyama_step, sample
-from cfgedu.schedule import Schedule, linear
+from cfgedu.samplers import SAMPLERS, Step, ddim_step, sample
+from cfgedu.schedule import Schedule, even_angles, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
-SAMPLERS = {"DDPM": ddpm_step, "Euler-Maruyama": euler_maruyama_step, "DDIM, eta = 0.5": partial(ddim_step, eta=0.5)}
+THIRD = {name: SAMPLERS[name] for name in ("DDPM", "Euler-Maruyama")} | {"DDIM, eta = 0.5": partial(ddim_step, eta=0.5)}
 POINTS, STEPS, PIXELS = 256, 32, 51  # two clouds with and without label: 1024 rows, one block of the exact denoiser
 LEVELS = (0.02, 0.25, 0.7)  # outlines of the tilted density, as fractions of its peak
 SIZE = (9.8, 3.9)
@@ -56,7 +56,7 @@ def tilted_against_guided(figure, mixture: Mixture | None = None, schedule: Sche
         contours = contour_generator(line, line, (log_tilted - log_tilted.max()).exp().reshape(PIXELS, PIXELS).numpy())
         outlines = [outline for level in LEVELS for outline in contours.lines(level)]
         kept = candidates[(labels == label) & (coin < posterior[:, label] ** (r - 1))][:POINTS]
-        step = side_by_side(ddim_step, SAMPLERS[sampler])
+        step = side_by_side(ddim_step, THIRD[sampler])
         g = torch.Generator().manual_seed(3)
         runs = sample(step, guided(pair, r), schedule, x_T, y, times, g).chunk(2)
         axis, found = main_axis(mixture, label), []
@@ -85,16 +85,6 @@ def side_by_side(first: Step, second: Step) -> Step:
     return step
 
 
-def even_angles(schedule: Schedule, steps: int) -> list[int]:
-    """Times from T to 0 at even steps of arccos sqrt(a_t), a little shorter near clean data, where clouds are narrow.
-
-    With few steps this leaves about half the error of even steps in t.
-    """
-    angle = schedule.alpha_bar.sqrt().arccos()
-    wanted = angle[-1] * torch.linspace(1, 0, steps + 1, dtype=angle.dtype) ** 1.3
-    return sorted(set(torch.searchsorted(angle, wanted).tolist()), reverse=True)
-
-
 def main_axis(mixture: Mixture, label: int) -> Tensor:
     """The unit vector (2,) from the origin to the heaviest component of a class."""
     mean = mixture.mean[torch.where(mixture.label == label, mixture.weight, 0).argmax()]
@@ -121,7 +111,7 @@ def tilted_against_guided_demo(mixture: Mixture | None = None, schedule: Schedul
     controls = {
         "r": slider("scale r", 1, 8, START["r"], 0.25),
         "label": choice("class y", range((mixture or islands()).K), START["label"]),
-        "sampler": choice("3rd cloud", list(SAMPLERS), START["sampler"]),
+        "sampler": choice("3rd cloud", list(THIRD), START["sampler"]),
     }
     alt = "Three clouds over the tilted density: its own samples, guided DDIM and another guided sampler"
     return LiveFigure(scene, controls, size=SIZE, alt=alt)

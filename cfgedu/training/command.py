@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cfgedu.checkpoints import DATA, checkpoint_path
+from cfgedu.checkpoints import checkpoint_path
+from cfgedu.files import DATA
 from cfgedu.images import load
 from cfgedu.losses import dsm_loss, eps_loss, twin_loss
 from cfgedu.models import MLP, TwinMLP, TwinUNet, UNet, weights_from

@@ -1,4 +1,4 @@
-"""A small U-Net for images, and its twin: one encoder that never sees y, two decoders. Import them from `models`."""
+"""A small U-Net for images, and its twin: one encoder that never sees y, two decoders."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cfgedu.parts import TimeEmbedding, check_sizes, zeroed
-from cfgedu.protocol import shape, where_labelled
+from cfgedu.edges import require_dtype, require_sizes, shape
+from cfgedu.models.parts import Network, Preconditioning, zeroed
+from cfgedu.protocol import where_labelled
 
 
 def normalise(channels: int) -> nn.GroupNorm:
@@ -59,6 +60,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> list[Tensor]:
         if x.ndim != 4 or 4 * x.shape[1] != self.stem.in_channels:
             raise ValueError(f"x must have shape (B, {self.stem.in_channels // 4}, H, W), got {shape(x)}")
+        require_dtype("x", x, self.stem.weight)
         across, down = padding(x.shape[-1], len(self.levels)), padding(x.shape[-2], len(self.levels))
         h = F.pixel_unshuffle(F.pad(x, across + down), 2)  # (B,C,H,W) -> (B,4C,H'/2,W'/2): nothing is lost
         h = self.levels[0](self.stem(h), c)
@@ -70,7 +72,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features of every level -> v (B,C,H,W), from the coarsest level up; `eps_from_v` makes eps_hat of it."""
+    """Features of every level -> v (B,C,H,W), from the coarsest level up; `Preconditioning` makes eps_hat of it."""
 
     def __init__(self, channels: int, widths: list[int], condition: int, attention: bool):
         super().__init__()
@@ -96,27 +98,14 @@ def padding(n: int, levels: int) -> tuple[int, int]:
     return missing // 2, missing - missing // 2
 
 
-def eps_from_v(x: Tensor, v: Tensor, t: Tensor, T: int) -> Tensor:
-    """eps_hat = sqrt(1 - a) x + sqrt(a) v,      a = exp(-0.1 u - 9.95 u^2),      u = t / T
-
-    At large t, eps is x but for a little, and this little is all that is known of the image: a network that gives eps
-    itself loses it in copying x. v has size 1 at every t (Salimans & Ho, arXiv 2202.00512, app. D). A network knows no
-    schedule: a is near alpha_bar of linear(1000) and of every n-th level of it (Song et al., arXiv 2011.13456, eq. 33).
-    Under cosine() v may be up to 9 in size; a table that stops short of noise, as linear(50) does, asks too much of v.
-    """
-    u = (t.to(x) / T)[:, None, None, None]  # (B,1,1,1)
-    log_a = -0.1 * u - 9.95 * u**2
-    return (-torch.expm1(log_a)).sqrt() * x + (log_a / 2).exp() * v  # 1 - e^log_a, exact also where a is almost 1
-
-
 def level_widths(width: int, mults: Sequence[int]) -> list[int]:
     if not mults:
         raise ValueError(f"mults must hold one factor or more, one for each level, got {mults!r}")
-    check_sizes(**{f"mults[{i}]": factor for i, factor in enumerate(mults)})
+    require_sizes(**{f"mults[{i}]": factor for i, factor in enumerate(mults)})
     return [width * factor for factor in mults]
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """A small U-Net for images of `channels` x any height x any width (28x28 works as 32x32 inside, 8x8 as it is).
 
     A 2x2 pixel-unshuffle stem, one level for each factor in `mults` (width * factor channels), attention at the lowest
@@ -124,34 +113,27 @@ class UNet(nn.Module):
     """
 
     def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
-        super().__init__()
-        check_sizes(K=K, T=T, channels=channels, width=width)
+        config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults), "attention": attention}
+        super().__init__(condition=2 * width, **config)
         widths, condition = level_widths(width, mults), 2 * width
-        self.K, self.T = K, T
-        self.config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults)}
-        self.config["attention"] = attention
-        self.time = TimeEmbedding(T, width, condition)
-        self.label = nn.Embedding(K + 1, condition)
+        self.eps = Preconditioning(T)
         self.encoder = Encoder(channels, widths, condition)
         self.decoder = Decoder(channels, widths, condition, attention)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         c = self.time(t) + self.label(y + 1)  # (B, condition)
-        return eps_from_v(x, self.decoder(self.encoder(x, c), c, like=x), t, self.T)
+        v = self.decoder(self.encoder(x, c), c, like=x)
+        return self.eps(x, t, v)
 
 
-class TwinUNet(nn.Module):
+class TwinUNet(Network):
     """One encoder that never sees y, two decoders: eps_un and eps_cond from one pass. Arguments as for UNet."""
 
     def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
-        super().__init__()
-        check_sizes(K=K, T=T, channels=channels, width=width)
+        config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults), "attention": attention}
+        super().__init__(condition=2 * width, **config)
         widths, condition = level_widths(width, mults), 2 * width
-        self.K, self.T = K, T
-        self.config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults)}
-        self.config["attention"] = attention
-        self.time = TimeEmbedding(T, width, condition)
-        self.label = nn.Embedding(K + 1, condition)
+        self.eps = Preconditioning(T)
         self.encoder = Encoder(channels, widths, condition)
         self.decoder_un = Decoder(channels, widths, condition, attention)
         self.decoder_cond = deepcopy(self.decoder_un)  # alike at the start, they err alike: in g the errors cancel
@@ -160,8 +142,9 @@ class TwinUNet(nn.Module):
         """(eps_un, eps_cond), each (B,C,H,W); eps_cond is eps_un where y is NULL."""
         c = self.time(t)  # (B, condition)
         features = self.encoder(x, c)
-        eps_un = eps_from_v(x, self.decoder_un(features, c, like=x), t, self.T)
-        eps_cond = eps_from_v(x, self.decoder_cond(features, c + self.label(y + 1), like=x), t, self.T)
+        v_un = self.decoder_un(features, c, like=x)
+        v_cond = self.decoder_cond(features, c + self.label(y + 1), like=x)
+        eps_un, eps_cond = self.eps(x, t, v_un), self.eps(x, t, v_cond)
         return eps_un, where_labelled(y, eps_cond, eps_un)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:

@@ -3,29 +3,22 @@
     losses = train(net, lambda m, x0, y, g: eps_loss(m, schedule, x0, y, 0.1, g), mixture.sample, 4000, generator=g)
 
 The loop knows neither diffusion nor guidance: `loss(model, x0, y, generator)` gives a scalar, `data(n, generator)`
-gives (x0, y). All randomness comes from `generator`. As a command it trains the networks on images:
-
-    python -m cfgedu.training --help
+gives (x0, y). All randomness comes from `generator`.
 """
 
-import argparse
 import math
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cfgedu.checkpoints import checkpoint_path, load_checkpoint, load_or_train, read, save_checkpoint
-from cfgedu.command import command_line, parse, recipe, shown
-from cfgedu.parallel import own_stream, processes, rank, shared, world
-from cfgedu.protocol import check_data, check_labels
-from cfgedu.run import Run, learning_rate, uninterrupted
-
-__all__ = ["Diverged", "batches", "load_checkpoint", "load_or_train", "save_checkpoint", "train"]
+from cfgedu.checkpoints import checkpoint_path
+from cfgedu.edges import require_data, require_labels
+from cfgedu.protocol import drawn
+from cfgedu.training.parallel import own_stream, rank, shared, world
+from cfgedu.training.state import Run, learning_rate, uninterrupted
 
 CLIP = 1.0  # largest norm of the gradient
 
@@ -42,13 +35,13 @@ def batches(x: Tensor, y: Tensor) -> Data:
 
     Raises TypeError or ValueError where x is not finite or y does not fit.
     """
-    check_data("x", x)
-    check_labels("y", y, len(x))
+    require_data("x", x)
+    require_labels("y", y, len(x))
     if not len(x):
         raise ValueError("x must hold at least one row, got none")
 
     def data(n, generator):
-        i = torch.randint(len(x), (n,), generator=generator, device=generator.device).to(x.device)
+        i = drawn(torch.randint, len(x), (n,), like=x, generator=generator)
         return x[i], y[i]
 
     return data
@@ -90,7 +83,7 @@ def train(
     checkpoint that cannot be resumed, Diverged (a RuntimeError) when the loss or its gradient is no longer finite; the
     file then stays as it was.
     """
-    check_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every, cool_down)
+    require_arguments(steps, batch, lr, ema, generator, checkpoint, resume, every, cool_down)
     device = next(model.parameters()).device
     loss_of_batch = shared(model, loss, generator)  # before the run copies the weights: it makes them those of rank 0
     run = Run(model, generator, {"batch": batch, "lr": lr, "ema": ema}, about)
@@ -104,7 +97,7 @@ def train(
     try:
         while run.step < steps:
             x0, y = data(batch, generator)
-            check_batch(x0, y, batch, getattr(model, "K", None))
+            require_batch(x0, y, batch, getattr(model, "K", None))
             run.optimizer.zero_grad()
             value = loss_of_batch(x0.to(device), y.to(device))
             if not isinstance(value, Tensor) or value.ndim:
@@ -156,7 +149,7 @@ class Bar(tqdm):
         return {**known, "pace": f"{rate:.2f}step/s {rate * self.rows:.0f} {self.kind}/s"}
 
 
-def check_arguments(steps, batch, lr, ema, generator, checkpoint=None, resume=False, every=1, cool_down=0) -> None:
+def require_arguments(steps, batch, lr, ema, generator, checkpoint=None, resume=False, every=1, cool_down=0) -> None:
     for name, value in (("steps", steps), ("batch", batch), ("every", every)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
@@ -172,96 +165,8 @@ def check_arguments(steps, batch, lr, ema, generator, checkpoint=None, resume=Fa
         raise ValueError("resume=True needs a checkpoint to go on from, got checkpoint=None")
 
 
-def check_batch(x0, y, batch: int, K: int | None) -> None:
-    check_data("x0 from data", x0)
+def require_batch(x0, y, batch: int, K: int | None) -> None:
+    require_data("x0 from data", x0)
     if len(x0) != batch:
         raise ValueError(f"x0 from data must have the {batch} rows asked for, got {len(x0)}")
-    check_labels("y from data", y, batch, K)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m cfgedu.training`: trains what the options say and saves it; returns the exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = parse(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    with processes(options.device):
-        code = 1
-        try:
-            code, words = 0, carry_out(options, command_line(arguments, world()))
-        except KeyboardInterrupt:
-            code, words = 130, f"Stopped. {kept(options.state)}"
-            if options.state.exists():
-                words += f" Go on with\n  {command_line(arguments, world(), '--resume')}"
-        except Diverged as error:
-            words = f"{error}. {kept(options.state)} Start again under another --name with half of --lr {options.lr:g}."
-        except (OSError, ValueError) as error:
-            words = f"{str(error).rstrip('.')}. {kept(options.state)}"
-        if rank() == 0:
-            print(words, file=sys.stderr if code else sys.stdout)
-    return code
-
-
-def carry_out(options: argparse.Namespace, command: str) -> str:
-    """Train and save; returns what there is to say about it."""
-    generator = torch.Generator().manual_seed(options.seed)
-    model, schedule, loss, x, y, about = recipe(options, generator)
-    if rank() == 0:
-        size = sum(p.numel() for p in model.parameters())
-        print(f"{type(model).__name__} of {size:,} parameters, {len(x):,} images, on {options.device}")
-        if not options.resume:
-            options.state.unlink(missing_ok=True)  # --overwrite: what is there from now on is this run's
-    settings = {"batch": options.batch, "lr": options.lr, "ema": options.ema}
-    where = {"checkpoint": options.state, "resume": options.resume, "every": options.every}
-    length = {"steps": options.steps, "cool_down": options.cool_down}
-    if options.resume and not options.state.exists():  # every process writes the same, before any of them goes on
-        run = Run(model, generator, settings, about)
-        run.take_up(options.out, options.steps, options.cool_down)
-        run.save(options.state)
-        if rank() == 0:
-            print(f"From the averaged weights in {shown(options.out)}, with a new optimizer: the run's state is gone")
-    data = batches(x, y)
-    losses = train(model, loss, data, generator=generator, about=about, **settings, **length, **where)
-    if rank():
-        return ""
-    state = read(options.state)[1]
-    metadata = {
-        **about,
-        **settings,
-        **length,
-        "legs": state["legs"],
-        "final_loss": losses[-1000:].nanmean().item(),
-        "seconds": state["seconds"],
-        "timed_steps": state["timed"],
-        "processes": world(),
-        "threads": torch.get_num_threads(),
-        "device": str(options.device),
-        "command": command,
-    }
-    save_checkpoint(options.out, model, schedule, metadata)
-    return (
-        f"{options.steps} steps, mean loss of the last 1000: {metadata['final_loss']:.4f}. "
-        f"The averaged weights are in {shown(options.out)}, the state of the run in {shown(options.state)}."
-    )
-
-
-def kept(state: Path) -> str:
-    """Where the last good state is."""
-    try:
-        return f"The state of step {read(state)[1]['step']} is in {shown(state)}."
-    except FileNotFoundError:
-        return "No state was saved yet."
-    except (KeyError, ValueError):
-        return f"What is in {shown(state)} is no state of a run: remove it, or choose another --name."
-
-
-def stop(*_) -> None:
-    """On SIGTERM (`kill`, or a cluster's time limit): as Ctrl-C, which a job in the background of a script ignores."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
-    sys.exit(main())
+    require_labels("y from data", y, batch, K)

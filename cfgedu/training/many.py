@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
-from cfgedu.protocol import shape
-from cfgedu.run import Run, learning_rate
-from cfgedu.training import CLIP, Data, Diverged, check_arguments, check_batch
+from cfgedu.edges import shape
+from cfgedu.training.loop import CLIP, Data, Diverged, require_arguments, require_batch
+from cfgedu.training.state import Run, learning_rate
 
 RowLoss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 
@@ -102,8 +102,8 @@ def train_stack(
     Raises TypeError or ValueError for arguments, data or losses that do not fit, Diverged (a RuntimeError) when the
     loss or the gradient of one network is no longer finite.
     """
-    check_models(models)
-    check_arguments(steps, batch, lr, ema, generator)
+    require_models(models)
+    require_arguments(steps, batch, lr, ema, generator)
     M, device = len(models), next(models[0].parameters()).device
     stack = Stack(models)
     run = Run(stack, generator, {"batch": batch, "lr": lr, "ema": ema})
@@ -112,7 +112,7 @@ def train_stack(
     try:
         while run.step < steps:
             x0, y = data(M * batch, generator)
-            check_batch(x0, y, M * batch, getattr(models[0], "K", None))
+            require_batch(x0, y, M * batch, getattr(models[0], "K", None))
             run.optimizer.zero_grad()
             rows = loss(stack, x0.to(device), y.to(device), generator)
             if not isinstance(rows, Tensor) or rows.shape[:1] != (M * batch,):
@@ -152,7 +152,7 @@ def clip_norms(weights: Sequence[Tensor], largest: float) -> Tensor:
     return norms
 
 
-def check_models(models) -> None:
+def require_models(models) -> None:
     """Different networks that differ in nothing but the numbers in their weights."""
     if not models or not all(isinstance(model, nn.Module) for model in models):
         names = ", ".join(type(model).__name__ for model in models) or "none"

@@ -1,4 +1,4 @@
-"""Files from the network: from the first mirror whose answer passes a check, and on the disk whole or not at all.
+"""The data folder, files that are written whole or not at all, and files from the network.
 
 array = fetch(path, [url, another_url], check)     # check(content) returns what the caller wants of it, or raises
 """
@@ -14,9 +14,24 @@ from typing import TypeVar
 from pooch import HTTPDownloader
 from tqdm import tqdm
 
+DATA = Path(__file__).resolve().parent.parent / "data"
 T = TypeVar("T")
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
 CHUNK = 2**14  # bytes that move the progress bar once
+
+
+def write(path: Path, content: bytes) -> None:
+    """All or nothing: the file at `path` is the old one or the new one, whenever program or power stops."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # a name of its own, where two write at once
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the new name with nothing behind it
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def fetch(path: Path, urls: Iterable[str], check: Callable[[bytes], T]) -> T:
@@ -34,7 +49,7 @@ def fetch(path: Path, urls: Iterable[str], check: Callable[[bytes], T]) -> T:
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             failures.append(f"{url}: {reason(error, outer)}")
         else:
-            put(path, content)
+            write(path, content)
             return checked
     raise ConnectionError("\n".join(failures))
 
@@ -46,17 +61,6 @@ def get(url: str, name: str) -> bytes:
     with tqdm(total=1, desc=name, unit="B", unit_scale=True, leave=False) as bar:
         HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT)(url, body, None)
     return body.getvalue()
-
-
-def put(path: Path, content: bytes) -> None:
-    """All or nothing: a name of its own keeps apart those who write at once, and the renaming is atomic."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def reason(error: Exception, outer: BaseException | None) -> str:
