@@ -1,10 +1,13 @@
-"""Checks for the learner: they say what was expected, what came, and the likely mistake. They print, they never raise.
+"""What a learner meets: `check` looks at their answer, `claim` states what a cell has shown.
 
-A check never hides the answer's error: an exception inside the learner's own function is shown as Python shows it.
+A check says what was expected, what came, and the likely mistake. It prints, it never raises; but it never hides the
+answer's error either: an exception inside the learner's own function is shown as Python shows it. A claim is the
+course's own: it prints a tick with its numbers, and raises where it is false.
 """
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +33,34 @@ def check(name: str, got, expected, *, atol: float = 1e-6, mistakes: Mapping[str
         return
     print(f"✗ {name}: expected {describe(expected)}; got {describe(got)}")
     print(f"  {diagnose(value, as_tensor(expected), atol, mistakes or {})}")
+
+
+def claim(sentence: str, truth, **numbers) -> None:
+    """Prints "✓ sentence (name 0.31, other name 12)"; raises AssertionError with the same words where `truth` is false.
+
+    truth: a truth value of Python, NumPy or torch. numbers: what it was found from, underscores in their names shown as
+    blanks; floats are printed to three digits, texts as they are. Raises TypeError for a truth that is none.
+
+        claim("at r = 0 the label plays no part", abs(share - 0.1) < 0.03, share_of_the_class_asked_for=share)
+    """
+    if not isinstance(truth, bool | np.bool_) and not (
+        isinstance(truth, Tensor) and truth.dtype == torch.bool and truth.ndim == 0
+    ):
+        raise TypeError(f"truth must be one truth value, such as a < b, got {type(truth).__name__} {truth!r}")
+    told = ", ".join(f"{name.replace('_', ' ')} {number_in_words(value)}" for name, value in numbers.items())
+    told = f"{sentence} ({told})" if told else sentence
+    if not truth:
+        raise AssertionError(f"✗ {told}")
+    print(f"✓ {told}")
+
+
+def number_in_words(value) -> str:
+    """A text or a whole number as it is, another number to three digits, several numbers one after the other."""
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return ", ".join(map(number_in_words, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def unanswered(got) -> bool:

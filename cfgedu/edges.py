@@ -148,13 +148,15 @@ def scale_for(eps: Tensor, r) -> float | Tensor:
 # ---------------------------------------------------------------- data, labels, predictions
 
 
-def require_data(name: str, x) -> None:
-    """A floating-point tensor (B, ...) of finite numbers."""
+def require_data(name: str, x, rows: int = 0) -> None:
+    """A floating-point tensor (B, ...) of finite numbers, with `rows` rows or more."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {kind(x)}")
     if x.ndim < 2:
         raise ValueError(f"{name} must have shape (B, *D) with at least one data dimension, got {shape(x)}")
     require_finite(name, x)
+    if len(x) < rows:
+        raise ValueError(f"{name} must have at least one row for a mean to exist, got shape {shape(x)}")
 
 
 def require_finite(name: str, x: Tensor, why: str = "") -> None:
@@ -162,11 +164,6 @@ def require_finite(name: str, x: Tensor, why: str = "") -> None:
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).sum())
             raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {x.numel()} numbers{why}")
-
-
-def require_rows(name: str, x: Tensor) -> None:
-    if len(x) == 0:
-        raise ValueError(f"{name} must have at least one row for a mean to exist, got shape {shape(x)}")
 
 
 def require_columns(name: str, x: Tensor, D: int) -> None:

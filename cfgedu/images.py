@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from cfgedu.files import DATA, fetch
@@ -53,6 +51,9 @@ def load(name: str, split: str = "train") -> tuple[Tensor, Tensor]:
 
 
 def digits(split: str) -> tuple[Tensor, Tensor]:
+    from sklearn.datasets import load_digits  # here: it takes a second that MNIST does not need
+    from sklearn.model_selection import train_test_split
+
     images, labels = load_digits(return_X_y=True)  # (1797, 64) with values 0..16
     rows = train_test_split(np.arange(len(labels)), test_size=500, stratify=labels, random_state=0)
     i = rows[SPLITS.index(split)]

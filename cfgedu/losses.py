@@ -16,7 +16,6 @@ from cfgedu.edges import (
     require_drop,
     require_integers,
     require_labels,
-    require_rows,
     require_same_shape,
 )
 from cfgedu.protocol import NULL, Denoiser, Pair, classes, drawn, noise_like
@@ -101,7 +100,6 @@ def twin_loss(
 
 def _require_batch(model, x0, y, p_drop=0.0) -> None:
     """Before the first random number is drawn."""
-    require_data("x0", x0)
-    require_rows("x0", x0)
+    require_data("x0", x0, rows=1)
     require_labels("y", y, len(x0), classes(model))
     require_drop(p_drop)

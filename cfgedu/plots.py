@@ -1,10 +1,12 @@
 """Pictures in one style: functions that take an Axes, draw on it and return it. Nothing here calls plt.show().
 
+Numbers side by side are a picture too: `table` prints them.
+
 The palette is Okabe and Ito's, which colour-blind readers can tell apart. Colours mean the same thing everywhere:
 one for each class, grey for the unconditional prediction, purple for guidance, black for the guided result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
 
+from cfgedu.edges import is_number
 from cfgedu.protocol import NULL
 from cfgedu.toy import Mixture
 
@@ -42,6 +45,38 @@ STYLE = {
 def style() -> None:
     """The course's look for every figure that follows."""
     mpl.rcParams.update(STYLE)
+
+
+def table(rows: Iterable[Sequence], columns: Sequence[str] | Mapping[str, str]) -> None:
+    """Prints rows of numbers and words under their headings: words to the left, numbers to the right of a column.
+
+    columns: the headings, or {heading: format}, such as {"r": "g", "accuracy": ".2f"}; without a format a float has
+    three digits. A format is for numbers: words, None (a blank) and truth values stay as they are.
+    Raises ValueError for a row that has not one entry for each column.
+
+        table([(r, accuracy[r]) for r in scales], {"r": "g", "accuracy": ".2f"})
+    """
+    formats = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, "")
+    rows = [tuple(row) for row in rows]
+    for row in rows:
+        if len(row) != len(formats):
+            raise ValueError(f"rows must have one entry for each of the {len(formats)} columns, got {row!r}")
+    lines = []
+    for k, (heading, how) in enumerate(formats.items()):
+        column = [heading, *(cell(row[k], how) for row in rows)]
+        width, numbers = max(map(len, column)), any(is_number(row[k]) for row in rows)
+        lines.append([text.rjust(width) if numbers else text.ljust(width) for text in column])
+    print("\n".join("   ".join(line).rstrip() for line in zip(*lines)))
+
+
+def cell(value, how: str) -> str:
+    """An entry of a table as text."""
+    if value is None:
+        return ""
+    if not is_number(value):
+        return str(value)
+    number = value.item() if hasattr(value, "item") else value
+    return format(number, how or (".3g" if isinstance(number, float) else ""))
 
 
 def color(y) -> str:

@@ -336,9 +336,12 @@ def test_parameters_of_the_named_schedules():
     for k in ({"beta_1": 0.0}, {"beta_T": 1.0}, {"beta_T": -0.1}, {"beta_1": float("nan")}):
         with complain(ValueError, "beta_1 and beta_T must lie strictly between 0 and 1"):
             linear(**k)
-    for k in ({"s": 0.0}, {"beta_max": 1.0}, {"beta_max": 0.0}, {"s": float("nan")}):
-        with complain(ValueError, "s must be above 0 and beta_max strictly between 0 and 1"):
-            cosine(**k)
+    for s in (0.0, -0.1, float("nan")):
+        with complain(ValueError, "s must be above 0", f"got {s}"):
+            cosine(s=s)
+    for beta_max in (0.0, 1.0, float("nan")):
+        with complain(ValueError, "beta_max must lie strictly between 0 and 1", f"got {beta_max}"):
+            cosine(beta_max=beta_max)
 
 
 @pytest.mark.parametrize("n", [0, 1001, -1, 2.0, True, None])

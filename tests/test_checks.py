@@ -1,9 +1,13 @@
-"""What a check says: passed, the likely mistake, no answer yet, or what cannot be an answer. It never raises."""
+"""What a check says: passed, the likely mistake, no answer yet, or what cannot be an answer. It never raises.
 
+A claim prints a tick with its numbers, or raises.
+"""
+
+import numpy as np
 import pytest
 import torch
 
-from cfgedu.checks import check
+from cfgedu.checks import check, claim
 
 
 def said(capsys, got, expected, **rules):
@@ -42,3 +46,31 @@ def test_the_diagnosis(capsys):
     assert "the sign is the wrong way round" in said(capsys, -expected, expected)
     assert "a constant factor of 3" in said(capsys, 3 * expected, expected)
     assert "The largest difference is 2." in said(capsys, [1.0, 0.0], expected)
+
+
+# ---- claims ----
+
+
+@pytest.mark.parametrize("truth", [True, np.bool_(True), torch.tensor(True), torch.ones(2).sum() > 1])
+def test_a_true_claim_shows_its_numbers(capsys, truth):
+    claim("the label plays no part", truth, share=0.09876, of_all=np.float64(2), n=1000, each=torch.tensor([0.5, 2.0]))
+    expected = "✓ the label plays no part (share 0.0988, of all 2, n 1000, each 0.5, 2)\n"
+    assert capsys.readouterr().out == expected
+
+
+def test_a_claim_without_numbers_is_the_sentence_alone(capsys):
+    claim("it is so", True)
+    assert capsys.readouterr().out == "✓ it is so\n"
+
+
+@pytest.mark.parametrize("truth", [False, np.bool_(False), torch.tensor(False), np.float64("nan") < 1])
+def test_a_false_claim_raises_with_its_numbers(capsys, truth):
+    with pytest.raises(AssertionError, match=r"✗ it is so \(error 1.23e-05, name two\)"):
+        claim("it is so", truth, error=1.23456e-5, name="two")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("truth", [None, 1, "yes", torch.tensor([True, True]), torch.tensor(1), ()])
+def test_a_claim_wants_one_truth_value(truth):
+    with pytest.raises(TypeError, match="truth must be one truth value"):
+        claim("it is so", truth)

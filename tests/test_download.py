@@ -288,14 +288,13 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(tmp_path, 
     path = tmp_path / "x.gz"
     path.write_bytes(b"old")
 
-    def full(self, content):
-        with open(self, "wb") as file:
-            file.write(content[:2])
+    def full(descriptor):
+        os.ftruncate(descriptor, 2)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        files.put(path, b"new content")
+        files.write(path, b"new content")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -315,7 +314,7 @@ def test_a_file_is_whole_under_a_name_of_its_own_before_it_replaces_the_old_one(
 
     monkeypatch.setattr(os, "replace", watched)
     for _ in range(2):
-        files.put(path, b"new")
+        files.write(path, b"new")
         assert path.read_bytes() == b"new"
         path.write_bytes(b"old")
     assert len(names) == 2

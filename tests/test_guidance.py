@@ -9,7 +9,20 @@ from helpers import Net, Recorder, random_batch, random_mixture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfgedu.guidance import clip_x0, from_score, from_v, from_x0, guided, null_pair, two_models, unconditional
+from cfgedu.guidance import (
+    clip_x0,
+    from_score,
+    from_v,
+    from_x0,
+    guidance_vector,
+    guided,
+    guided_by,
+    null_pair,
+    pair_of,
+    two_models,
+    unconditional,
+    within,
+)
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import cosine, linear
 
@@ -142,6 +155,33 @@ def test_every_form_of_r_means_the_same():
             torch.testing.assert_close(guided(pair, form)(x, t, y), expected, rtol=1e-14, atol=1e-14, msg=name)
 
 
+@given(r=scales, seed=seeds)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_where_both_predictions_are_equal_no_r_changes_a_bit(dtype, r, seed):
+    x, t, y = random_batch(seed, 3, 1000, dtype=dtype)
+    for form in (r, torch.tensor(r), torch.full((len(x),), r)):
+        assert torch.equal(guided(lambda x, t, y: (x, x.clone()), form)(x, t, y), x)
+
+
+@given(r=scales, low=st.integers(0, 1000), high=st.integers(0, 1000))
+def test_within_is_r_inside_and_1_outside_exact_in_float64(r, low, high):
+    """r = 0.1 is no number of float32: rounded to one, guidance would be off by 7e-10."""
+    t = torch.arange(1, 1001)
+    scale = within(r, low, high)(t)
+    assert scale.dtype == torch.float64
+    assert scale.tolist() == [r if low < s <= high else 1.0 for s in t.tolist()]
+
+
+def test_guided_within_is_guided_bit_by_bit():
+    x, t, y = random_batch(0, 3, 1000)
+    pair = null_pair(Net())
+    for r in (0.1, 3.3, 3.0):
+        assert torch.equal(guided(pair, within(r, 0, 1000))(x, t, y), guided(pair, r)(x, t, y))
+        inside = (t > 300)[:, None]
+        mixed = torch.where(inside, guided(pair, r)(x, t, y), guided(pair, 1.0)(x, t, y))
+        assert torch.equal(guided(pair, within(r, 300, 1000))(x, t, y), mixed)
+
+
 @given(seed=seeds, r=scales)
 def test_guided_is_un_plus_r_times_the_difference(seed, r):
     x, t, y = random_batch(seed, 3, 1000)
@@ -208,6 +248,59 @@ def test_r_may_be_learned():
     guided(pair, r)(x, t, y).sum().backward()
     eps_un, eps_cond = pair(x, t, y)
     torch.testing.assert_close(r.grad, (eps_cond - eps_un).sum().detach())
+
+
+# ---- the guidance vector ----
+
+
+@given(seed=seeds, K=st.integers(2, 4), t=st.integers(20, 1000))
+def test_the_guidance_vector_is_the_gradient_of_the_log_posterior(seed, K, t):
+    """Not below t = 20, where log p(y given x_t) of a point far from the class ends in the log of zero."""
+    mixture = random_mixture(seed, K, K + 3)
+    x, _, y = random_batch(seed, K, 1000)
+    y, times = y.clamp(min=0), torch.full_like(y, t)
+    z = x.clone().requires_grad_()
+    log_p = mixture.posterior(z, SCHEDULE.alpha_bar[t].item()).gather(1, y[:, None]).log()
+    g = guidance_vector(null_pair(mixture.denoiser(SCHEDULE)), SCHEDULE)(x, times, y)
+    torch.testing.assert_close(g, torch.autograd.grad(log_p.sum(), z)[0], rtol=1e-6, atol=1e-8)
+
+
+@given(seed=seeds, D=st.sampled_from([POINTS, IMAGES]), r=scales)
+def test_the_guidance_vector_is_what_r_multiplies(seed, D, r):
+    x, t, y = random_batch(seed, 3, 1000, D=D)
+    pair = null_pair(Net(D=D))
+    eps_un, eps_cond = pair(x, t, y)
+    g = guidance_vector(pair, SCHEDULE)
+    s_un, guided_score = SCHEDULE.score(x, t, eps_un), SCHEDULE.score(x, t, guided(pair, r)(x, t, y))
+    torch.testing.assert_close(guided_score, s_un + r * g(x, t, y), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(from_score(g, SCHEDULE)(x, t, y), eps_cond - eps_un, rtol=1e-10, atol=1e-10)
+    assert not g(x, t, torch.full_like(y, NULL)).any()
+
+
+class Twin(Net):
+    """A network that has a `pair` of its own, as TwinMLP."""
+
+    def pair(self, x, t, y):
+        return self(x, t, torch.full_like(y, NULL)), self(x, t, y)
+
+
+def test_the_pair_of_a_network_is_its_own_or_a_doubled_batch():
+    x, t, y = random_batch(0, 3, 1000)
+    twin, net = Twin(), Net()
+    assert pair_of(twin) == twin.pair
+    for got, expected in zip(pair_of(net)(x, t, y), null_pair(net)(x, t, y)):
+        assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("r", [0, 1, 0.0, 1.0, 2.5, -1])
+def test_guided_by_asks_for_no_more_than_r_needs(r):
+    x, t, y = random_batch(0, 3, 1000)
+    model = Recorder()
+    answer = guided_by(model.__call__, r)(x, t, y)  # the method, which has no `pair`
+    torch.testing.assert_close(answer, guided(null_pair(Recorder()), r)(x, t, y))
+    [(asked_x, _, asked_y)] = model.calls
+    assert len(asked_x) == (len(x) if r in (0, 1) else 2 * len(x))
+    assert set(asked_y.tolist()) == ({NULL} if r == 0 else set(y.tolist()) | ({NULL} if r not in (0, 1) else set()))
 
 
 # ---- parametrisations ----

@@ -1,166 +1,140 @@
-"""The package stays small and layered: imports run downward only, without cycles, and no file grows past 300 lines."""
+"""The package stays small and layered: imports run downward only, the method is short, what a learner imports is light.
+
+The layers are those of the design, from the bottom up; a module imports from lower layers alone, never from its own.
+"""
 
 import ast
+import io
+import subprocess
+import sys
+import tokenize
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "cfgedu"
-MOST_LINES = 300
-# A module may import from its own layer and from those below. A package (models/) stands in its name's layer.
+ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
-    ("protocol", "schedule"),
-    ("guidance", "samplers", "losses", "toy", "parts", "unet", "models"),
-    (
-        "download",
-        "images",
-        "checkpoints",
-        "run",
-        "parallel",
-        "command",
-        "training",
-        "stack",
-        "metrics",
-        "sweep",
-        "plots",
-        "checks",
-        "exercises",
-    ),
+    ("protocol",),
+    ("edges", "files", "checks", "saving"),
+    ("schedule", "models", "images"),
+    ("guidance", "samplers", "losses", "toy", "checkpoints"),
+    ("variants", "metrics", "plots", "lights"),
+    ("exercises", "training"),
     ("widgets",),
+    ("tools",),
 )
+METHOD = ("protocol.py", "schedule.py", "guidance.py", "samplers.py", "losses.py", "toy.py", "models")
+METHOD_LINES, FILE_LINES = 720, 300
 
 
-def layer(module):
-    """The layer of "cfgedu.toy" is 1; None where the table does not place the module."""
-    name = module.split(".")[1]
-    return next((depth for depth, names in enumerate(LAYERS) if name in names), None)
+def files(root, name):
+    """The Python files of a module, a package or a folder."""
+    place = root / name
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place]
 
 
-def modules(package):
-    """{dotted name: path} of every file of the package, its own __init__ left out (see test_the_root_is_bare)."""
-    found = {}
-    for path in sorted(package.rglob("*.py")):
-        parts = path.relative_to(package.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    found.pop(package.name, None)
-    return found
+def home(module):
+    """The layered part that a dotted name belongs to: cfgedu.models.unet is of models, tools.bench of tools."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "cfgedu" and len(parts) > 1 else parts[0]
 
 
-def imports(package):
-    """{module: the modules of the package that it imports}, wherever in the file the import stands."""
-    known = modules(package)
-    graph = {}
-    for module, path in known.items():
-        names = set()
-        home = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                base = home[: len(home) - node.level + 1] if node.level else []
-                source = ".".join([*base, *([node.module] if node.module else [])])
-                names |= {source} | {f"{source}.{alias.name}" for alias in node.names}
-        graph[module] = {name for name in names if name in known and name != module}
-    return graph
+def imported(path, package):
+    """The dotted names that a file imports, wherever in it the import stands; relative ones from its package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            up = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*up, *([node.module] if node.module else [])])
+            yield from (f"{source}.{alias.name}" for alias in node.names) if source == "cfgedu" else [source]
 
 
-def layer_problems(package):
-    problems = []
-    graph = imports(package)
-    for module, targets in graph.items():
-        if layer(module) is None:
-            problems.append(f"{module} stands in no layer: add it to LAYERS")
-            continue
-        for target in targets:
-            if layer(target) is not None and layer(target) > layer(module):
-                problems.append(f"{module} (layer {layer(module)}) imports {target} (layer {layer(target)})")
-    return problems + [f"an import cycle: {' -> '.join(cycle)}" for cycle in cycles(graph)]
-
-
-def cycles(graph):
-    """One cycle, as a list of modules, for each module from which a walk comes back to itself."""
+def problems(root):
+    """What breaks the rule of the layers under `root`, one line each."""
+    depth = {name: k for k, names in enumerate(LAYERS) for name in names}
     found = []
-    done = set()
-
-    def walk(module, trail):
-        if module in trail:
-            found.append([*trail[trail.index(module) :], module])
-        elif module not in done:
-            for target in sorted(graph.get(module, ())):
-                walk(target, [*trail, module])
-            done.add(module)
-
-    for module in graph:
-        walk(module, [])
+    for path in files(root, "cfgedu") + files(root, "tools"):
+        module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        own = home(module)
+        if module == "cfgedu":
+            continue
+        if own not in depth:
+            found.append(f"{module} stands in no layer")
+            continue
+        for name in imported(path, package):
+            other = home(name)
+            if name.split(".")[0] in ("cfgedu", "tools") and other != own and depth.get(other, -1) >= depth[own]:
+                found.append(f"{module} (layer {depth[own]}) imports {other} (layer {depth[other]})")
     return found
 
 
-def size_problems(package):
-    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(package.rglob("*.py"))}
-    return [f"{path.name} has {lines} lines, over {MOST_LINES}" for path, lines in sizes.items() if lines > MOST_LINES]
+def code_lines(path):
+    """The lines of a file that hold code: no blank line, no comment, no docstring."""
+    text = path.read_text(encoding="utf-8")
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in layout]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
 
 
 def test_imports_run_downward_only():
-    assert layer_problems(PACKAGE) == []
-
-
-def test_no_file_is_long():
-    assert size_problems(PACKAGE) == []
-
-
-def test_the_root_is_bare():
-    """`cfgedu/__init__.py` holds a docstring and the version, so that every name is imported from its home."""
-    docstring, *rest = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")).body
-    assert isinstance(docstring, ast.Expr)
-    assert [node.targets[0].id for node in rest] == ["__version__"]
-
-
-@pytest.fixture
-def package(tmp_path):
-    """A clean small package to plant violations in."""
-    files = {
-        "__init__.py": "",
-        "protocol.py": "import torch\n",
-        "schedule.py": "from cfgedu.protocol import NULL\n",
-        "guidance.py": "from cfgedu.protocol import NULL\n",
-        "samplers.py": "from .guidance import guided\nimport cfgedu.schedule\n",
-        "widgets/__init__.py": "from .live import LiveFigure\n",
-        "widgets/live.py": "from cfgedu import guidance\n",
-    }
-    for name, text in files.items():
-        path = tmp_path / "cfgedu" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return tmp_path / "cfgedu"
-
-
-def test_a_clean_package_passes(package):
-    assert imports(package)["cfgedu.samplers"] == {"cfgedu.guidance", "cfgedu.schedule"}
-    assert imports(package)["cfgedu.widgets.live"] == {"cfgedu.guidance"}
-    assert layer_problems(package) == []
-    assert size_problems(package) == []
+    assert problems(ROOT) == []
 
 
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
-        ("protocol.py", "import cfgedu.guidance\n", "cfgedu.protocol (layer 0) imports cfgedu.guidance (layer 1)"),
-        (
-            "schedule.py",
-            "def f():\n    from cfgedu import toy\n",
-            "cfgedu.schedule (layer 0) imports cfgedu.toy (layer 1)",
-        ),
-        ("guidance.py", "from .widgets.live import LiveFigure\n", "imports cfgedu.widgets.live (layer 3)"),
-        ("guidance.py", "from cfgedu.samplers import sample\n", "an import cycle: cfgedu.guidance -> cfgedu.samplers"),
-        ("helpers.py", "", "cfgedu.helpers stands in no layer"),
+        ("cfgedu/schedule.py", "from cfgedu.toy import islands", "cfgedu.schedule (layer 2) imports toy (layer 3)"),
+        ("cfgedu/toy.py", "def f():\n    from cfgedu import metrics", "cfgedu.toy (layer 3) imports metrics (layer 4)"),
+        ("cfgedu/losses.py", "from .guidance import guided", "cfgedu.losses (layer 3) imports guidance (layer 3)"),
+        ("cfgedu/models/unet.py", "from ..toy import islands", "cfgedu.models.unet (layer 2) imports toy (layer 3)"),
+        ("cfgedu/metrics.py", "import tools.bench", "cfgedu.metrics (layer 4) imports tools (layer 7)"),
+        ("cfgedu/helpers.py", "", "cfgedu.helpers stands in no layer"),
     ],
 )
-def test_a_planted_import_is_caught(package, file, text, problem):
-    (package / "toy.py").write_text("")
-    (package / file).write_text(text)
-    assert any(problem in found for found in layer_problems(package)), layer_problems(package)
+def test_a_planted_import_is_caught(tmp_path, file, text, problem):
+    for name, content in (("cfgedu/__init__.py", ""), ("cfgedu/protocol.py", "import torch"), (file, text)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "tools").mkdir()
+    assert problems(tmp_path) == [problem]
 
 
-def test_a_planted_long_file_is_caught(package):
-    (package / "toy.py").write_text("x = 1\n" * (MOST_LINES + 1))
-    assert size_problems(package) == ["toy.py has 301 lines, over 300"]
+def test_the_method_is_short():
+    """720 lines of code: what README promises to an engineer who reads it."""
+    lines = {path.name: code_lines(path) for name in METHOD for path in files(ROOT / "cfgedu", name)}
+    assert sum(lines.values()) <= METHOD_LINES, lines
+
+
+def test_code_lines_are_counted(tmp_path):
+    path = tmp_path / "a.py"
+    lines = ['"""Two', 'lines."""', "", "# why", "x = (1,  # one", "     2)", "", "def f():", '    """Doc."""']
+    path.write_text("\n".join([*lines, '    return """a', 'b"""', ""]))
+    assert code_lines(path) == 5
+
+
+def test_no_file_is_long():
+    long = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files(ROOT, "cfgedu")}
+    assert {name: lines for name, lines in long.items() if lines > FILE_LINES} == {}
+
+
+def test_the_root_is_bare():
+    """`cfgedu/__init__.py` holds a docstring and the version, so that every name is imported from its home."""
+    docstring, *rest = ast.parse((ROOT / "cfgedu/__init__.py").read_text(encoding="utf-8")).body
+    assert isinstance(docstring, ast.Expr)
+    assert [node.targets[0].id for node in rest] == ["__version__"]
+
+
+@pytest.mark.parametrize("module", ["cfgedu.metrics", "cfgedu.samplers", "cfgedu.plots", "cfgedu.checkpoints"])
+def test_what_a_learner_imports_is_light(module):
+    """No training, no command line, nothing of scikit-learn or of downloads."""
+    code = f"import sys, {module}; print(*(m for m in sys.modules if m.startswith(('cfgedu', 'sklearn', 'pooch'))))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    heavy = [name for name in loaded.split() if home(name) in ("training", "images", "sklearn", "pooch", "widgets")]
+    assert module in loaded.split()
+    assert heavy == []

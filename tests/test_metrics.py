@@ -16,14 +16,16 @@ from cfgedu.metrics import (
     field_error,
     frechet_distance,
     judge_accuracy,
+    mean_posterior,
     moments,
     off_support,
     sliced_wasserstein,
+    spread,
 )
 from cfgedu.models import Judge, weights_from
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import linear
-from cfgedu.toy import islands, two_gaussians
+from cfgedu.toy import branches, islands, two_gaussians
 from cfgedu.training import train_judge
 
 S = linear()
@@ -104,6 +106,29 @@ def test_off_support_of_true_samples_is_the_quantile():
     assert off_support(mixture, half, torch.arange(3).repeat(2), seeded(2)) == 0.5
     with pytest.raises(ValueError, match="quantile must lie strictly between 0 and 1, got 0"):
         off_support(mixture, x, y, seeded(2), quantile=0)
+
+
+def test_spread_and_mean_posterior_of_data():
+    for mixture in (islands(), branches()):
+        x, y = mixture.sample(20_000, seeded(5))
+        assert spread(mixture, x, y) < mixture.mean.std()
+        assert mean_posterior(mixture, x, y) == pytest.approx(class_accuracy(mixture, x, y), abs=0.06)
+    mixture = islands()
+    x, y = mixture.sample(20_000, seeded(5))
+    true = float((mixture.weight * mixture.std**2).sum().sqrt())
+    assert spread(mixture, x, y) == pytest.approx(true, rel=0.03)
+    apart = x + 3 * mixture.mean[torch.cdist(x, mixture.mean).masked_fill(mixture.label != y[:, None], 99).argmin(1)]
+    assert spread(mixture, apart, y) == pytest.approx(spread(mixture, x, y), rel=1e-3)
+
+
+def test_the_mean_posterior_is_the_mean_of_the_exact_probabilities():
+    mixture = two_gaussians()
+    x, y = torch.tensor([[0.0, 3.0], [1.0, 0.0]]), torch.tensor([0, 1])
+    expected = (0.5 + 1 / (1 + math.exp(-2 / 0.7**2))) / 2  # logistic, with the slope 2 mean / std^2
+    assert mean_posterior(mixture, x, y) == pytest.approx(expected, rel=1e-6)
+    for metric in (spread, mean_posterior):
+        with pytest.raises(ValueError, match="y must hold a class for every sample here, got 1 NULL labels"):
+            metric(mixture, x, torch.tensor([NULL, 1]))
 
 
 # ---- images ----

@@ -1,15 +1,18 @@
 """The networks: shapes, labels and times reach them, and a twin's unconditional head never hears of y."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from cfgedu.guidance import guided, null_pair
+from cfgedu.checkpoints import load_checkpoint
+from cfgedu.guidance import from_v, guided, null_pair
 from cfgedu.losses import eps_loss, twin_loss
-from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.models import MLP, Judge, Preconditioning, TwinMLP, TwinUNet, UNet, weights_from
 from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
@@ -239,3 +242,43 @@ def test_shapes_are_checked():
         UNet(3, mults=())
     with pytest.raises(ValueError, match=r"x must have dim = 2 numbers per row, got shape \(6, 1, 8, 8\)"):
         MLP(3).double()(*batch(DIGITS))
+
+
+# ---- the line that makes eps of v ----
+
+
+@pytest.mark.parametrize("name", ["mnist-unet", "mnist-twin-unet"])
+def test_the_shipped_networks_answer_as_they_did_when_they_were_trained(name):
+    """Every ninth pixel of four answers in float64, noted before the preconditioning became a module of its own."""
+    expected = json.loads((Path(__file__).parent / "unet_reference.json").read_text())[name]
+    model = load_checkpoint(name)[0].double()
+    x = torch.randn(4, 1, 28, 28, generator=seeded(), dtype=torch.float64)
+    asked = x, torch.tensor([1, 250, 600, 1000]), torch.tensor([NULL, 0, 5, 9])
+    with torch.no_grad():
+        answers = model.pair(*asked) if hasattr(model, "pair") else [model(*asked)]
+    for answer, pixels in zip(answers, expected, strict=True):
+        torch.testing.assert_close(answer[:, 0, ::9, ::9].flatten(), torch.tensor(pixels).double(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("D", [POINTS, DIGITS])
+def test_the_preconditioning_is_from_v_with_an_alpha_bar_of_its_own(D):
+    """Its alpha_bar is within 0.001 of linear()'s; it has no weights and no buffers, so files need not know of it."""
+    model = Preconditioning(T=1000)
+    x, t, _ = batch(D)
+    v = torch.randn(x.shape, generator=seeded(2), dtype=torch.float64)
+    a = torch.exp(-0.1 * t / 1000 - 9.95 * (t / 1000) ** 2).double().reshape(-1, *[1] * len(D))
+    torch.testing.assert_close(model(x, t, v), (1 - a).sqrt() * x + a.sqrt() * v, rtol=1e-6, atol=1e-6)
+    table = linear()
+    torch.testing.assert_close(model(x, t, v), from_v(lambda *_: v, table)(x, t, t), rtol=0, atol=0.02)
+    assert not model.state_dict()
+
+
+@pytest.mark.parametrize("make", [UNet, TwinUNet])
+def test_the_layers_of_a_unet_speak_v_and_its_preconditioning_makes_eps_of_it(make):
+    model, (x, t, y) = awake(lambda: make(3, width=8, mults=(1, 2))), batch(DIGITS)
+    seen = []
+    model.eps.register_forward_hook(lambda module, inputs, output: seen.append((*inputs, output)))
+    answer = model(x, t, y)
+    assert torch.equal(seen[-1][0], x)
+    assert torch.equal(seen[-1][1], t)
+    assert torch.equal(torch.where((y == NULL)[:, None, None, None], seen[0][3], seen[-1][3]), answer)

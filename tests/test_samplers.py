@@ -304,7 +304,7 @@ def test_trajectory_yields_the_start_first_and_sample_is_its_end(step):
     before, net = x.clone(), Net()
     path = list(trajectory(step, net, LINEAR, x, y, 6, seeded(2)))
     assert len(path) == 7
-    assert path[0] is x
+    assert torch.equal(path[0], x)
     assert torch.equal(x, before)
     assert torch.equal(path[-1], sample(step, net, LINEAR, x, y, 6, seeded(2)))
     assert all(state.shape == x.shape and state.dtype == x.dtype for state in path)

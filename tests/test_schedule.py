@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfgedu.protocol import seeded
-from cfgedu.schedule import Schedule, cosine, linear
+from cfgedu.schedule import Schedule, cosine, even_angles, linear, times
 
 LINEAR, COSINE = linear(), cosine()
 both_schedules = pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
@@ -159,3 +159,35 @@ def test_results_follow_the_device_of_x():
     x, t, _ = random_batch(0, 3, 1000, dtype=torch.float32)
     on_gpu = LINEAR.noise(x.cuda(), t.cuda(), x.cuda())
     torch.testing.assert_close(on_gpu.cpu(), LINEAR.noise(x, t, x))
+
+
+# ---- grids of times ----
+
+
+@given(T=st.integers(1, 400), share=st.floats(0, 1))
+def test_even_angles_go_from_T_to_0(T, share):
+    schedule = linear(T, 0.1 / max(T, 6), min(20 / max(T, 21), 0.99))
+    steps = 1 + int(share * (T - 1))
+    found = even_angles(schedule, steps)
+    assert found[0] == T
+    assert found[-1] == 0
+    assert all(t > s for t, s in pairwise(found))
+    assert len(found) <= steps + 1
+
+
+def test_even_angles_are_even_but_for_their_power():
+    """arccos sqrt(a_t) is the angle of x_t between signal and noise; it falls as the power 1.3 of an even grid."""
+    schedule, steps = linear(), 32
+    found = even_angles(schedule, steps)
+    assert len(found) == steps + 1
+    angle = schedule.alpha_bar.sqrt().arccos()
+    even = (angle[torch.tensor(found)] / angle[-1]) ** (1 / 1.3)
+    torch.testing.assert_close(even, torch.linspace(1, 0, steps + 1, dtype=torch.float64), atol=0.02, rtol=0)
+
+
+def test_times_are_a_number_of_even_steps_or_the_list_itself():
+    assert times(linear(), 4) == linear().grid(4) == [1000, 750, 500, 250, 0]
+    assert times(linear(), torch.tensor(4)) == linear().grid(4)
+    for given_times in ([900, 10, 0], (900, 10, 0), range(900, -1, -450), torch.tensor([5, 0]), iter([3, 0])):
+        expected = [3, 0] if not hasattr(given_times, "__len__") else [int(t) for t in given_times]
+        assert times(linear(), given_times) == expected

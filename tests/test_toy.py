@@ -11,7 +11,7 @@ from torch.distributions import Normal
 
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import cosine, linear
-from cfgedu.toy import Mixture, branches, islands, spirals, two_gaussians
+from cfgedu.toy import Mixture, branches, gaussian, islands, oracle, spirals, two_gaussians
 
 SCHEDULES = {"linear": linear(), "cosine": cosine()}
 NAMED = {"two_gaussians": two_gaussians, "islands": islands, "spirals": spirals, "branches": branches}
@@ -270,3 +270,64 @@ def test_weights_within_1e_6_of_one_are_taken_as_their_share():
         torch.zeros(2, 2), torch.ones(2), torch.tensor([0.5, 0.5 + 8e-7], dtype=torch.float64), torch.tensor([0, 1])
     )
     assert a.prior.sum().item() == pytest.approx(1, abs=1e-15)
+
+
+# ---- one noisy point, and denoisers known without a mixture ----
+
+
+@pytest.mark.parametrize("y", [NULL, 0, 2])
+@pytest.mark.parametrize("t", [5, 150, 600])
+def test_the_mean_of_the_drawn_x0_is_the_exact_denoiser(y, t):
+    mixture, schedule = islands(), linear()
+    x = torch.tensor([[0.4, -0.7]], dtype=torch.float64)
+    drawn = mixture.draw_x0(x, y, float(schedule.alpha_bar[t]), 200_000, seeded(0))
+    exact = mixture.denoiser(schedule)(x, torch.tensor([t]), torch.tensor([y]))
+    torch.testing.assert_close(schedule.eps(x, t, drawn).mean(0, keepdim=True), exact, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("y", [NULL, 1])
+def test_the_drawn_x0_have_the_density_that_bayes_gives_them(y):
+    """A third of the draws lie in each third of p(x_0) p(x_t given x_0), cut along a line, by integration on a grid."""
+    mixture, a = islands(), 0.6
+    x = torch.tensor([[0.5, 0.4]], dtype=torch.float64)
+    axis = torch.linspace(-4, 4, 401, dtype=torch.float64)
+    points = torch.cartesian_prod(axis, axis)
+    log_p = mixture.log_prob(points, torch.full((len(points),), y)) - (x - a**0.5 * points).square().sum(1) / (
+        2 * (1 - a)
+    )
+    marginal = (log_p - log_p.max()).exp().reshape(401, 401).sum(1).cumsum(0)  # over the first coordinate
+    cuts = axis[torch.searchsorted(marginal / marginal[-1], torch.tensor([1 / 3, 2 / 3], dtype=torch.float64))]
+    drawn = mixture.draw_x0(x, y, a, 90_000, seeded(1))
+    shares = torch.histc(torch.bucketize(drawn[:, 0], cuts).double(), 3, 0, 2) / len(drawn)
+    torch.testing.assert_close(shares, torch.full((3,), 1 / 3, dtype=torch.float64), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"x": torch.zeros(2, 2)}, "y must have one label per row"),
+        ({"y": 3}, "y must hold labels 0..2"),
+        ({"a": 0.0}, "a must be a signal level"),
+        ({"n": 0}, "n, the number of draws, must be an int of 1 or more"),
+    ],
+)
+def test_draw_x0_names_what_does_not_fit(arguments, words):
+    good = {"x": torch.zeros(1, 2), "y": 0, "a": 0.5, "n": 3, "generator": seeded()}
+    with pytest.raises(ValueError, match=words):
+        islands().draw_x0(**good | arguments)
+
+
+@pytest.mark.parametrize("v", [0.25, 1.0, 3.0])
+def test_gaussian_is_the_denoiser_of_one_component(v):
+    x, t, y = random_batch(0, 1, 1000)
+    one = Mixture(
+        *(torch.tensor(part, dtype=torch.float64) for part in ([[0.0, 0.0]], [v**0.5], [1.0])), torch.tensor([0])
+    )
+    torch.testing.assert_close(gaussian(linear(), v)(x, t, y), one.denoiser(linear())(x, t, y), rtol=1e-12, atol=1e-12)
+
+
+def test_the_oracle_knows_the_answer():
+    x0, t, y = random_batch(0, 3, 1000, D=(1, 4, 4))
+    eps = torch.randn(x0.shape, generator=seeded(1), dtype=torch.float64)
+    x = linear().noise(x0, t, eps)
+    torch.testing.assert_close(oracle(linear(), x0)(x, t, y), eps, rtol=1e-9, atol=1e-9)

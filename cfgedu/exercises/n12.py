@@ -53,9 +53,8 @@ def check_standard_error(answer: Callable) -> None:
     p, n = 0.9, 400
     mistakes = {
         "that is the variance: take the root": p * (1 - p) / n,
-        "that is the standard deviation of one image's 0 or 1: the mean of n has it divided by sqrt(n)": (
-            p * (1 - p)
-        ) ** 0.5,
+        "that is the standard deviation of one image's 0 or 1: the mean of n has it divided by sqrt(n)": (p * (1 - p))
+        ** 0.5,
         "the root belongs around n too": (p * (1 - p)) ** 0.5 / n,
         "the variance of a coin is p (1 - p), not p": (p / n) ** 0.5,
         "1 / sqrt(n) is an upper bound: it leaves out p (1 - p)": n**-0.5,

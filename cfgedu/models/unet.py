@@ -62,7 +62,7 @@ class Encoder(nn.Module):
             raise ValueError(f"x must have shape (B, {self.stem.in_channels // 4}, H, W), got {shape(x)}")
         require_dtype("x", x, self.stem.weight)
         across, down = padding(x.shape[-1], len(self.levels)), padding(x.shape[-2], len(self.levels))
-        h = F.pixel_unshuffle(F.pad(x, across + down), 2)  # (B,C,H,W) -> (B,4C,H'/2,W'/2): nothing is lost
+        h = unshuffled(F.pad(x, across + down))  # (B,C,H,W) -> (B,4C,H'/2,W'/2): nothing is lost
         h = self.levels[0](self.stem(h), c)
         features = [h]
         for level in self.levels[1:]:
@@ -87,9 +87,21 @@ class Decoder(nn.Module):
         h = self.leave(self.attend(self.enter(h, c)), c)
         for level, skip in zip(reversed(self.levels), reversed(skips)):
             h = level(torch.cat([F.interpolate(h, scale_factor=2.0), skip], dim=1), c)
-        rest = F.pixel_shuffle(self.out(F.silu(self.norm(h))), 2)  # (B,4C,H'/2,W'/2) -> (B,C,H',W')
+        rest = shuffled(self.out(F.silu(self.norm(h))))  # (B,4C,H'/2,W'/2) -> (B,C,H',W')
         (left, _), (top, _) = (padding(n, len(skips) + 1) for n in (like.shape[-1], like.shape[-2]))
         return rest[..., top : top + like.shape[-2], left : left + like.shape[-1]]  # the frame is cut off again
+
+
+def unshuffled(x: Tensor) -> Tensor:
+    """(B,C,H,W) -> (B,4C,H/2,W/2): each 2x2 block of pixels as channels. (torch leaves an empty batch as it is.)"""
+    B, C, H, W = x.shape
+    return F.pixel_unshuffle(x, 2) if B else x.reshape(0, 4 * C, H // 2, W // 2)
+
+
+def shuffled(h: Tensor) -> Tensor:
+    """(B,4C,H,W) -> (B,C,2H,2W): the way back."""
+    B, C, H, W = h.shape
+    return F.pixel_shuffle(h, 2) if B else h.reshape(0, C // 4, 2 * H, 2 * W)
 
 
 def padding(n: int, levels: int) -> tuple[int, int]:
