@@ -1,10 +1,14 @@
-"""cfgedu: classifier-free guidance for diffusion models, small enough to read in an afternoon.
+"""cfgedu: classifier-free guidance for diffusion models, to read and to learn from.
 
-Every name is imported from its home, so that a reader sees where it lives:
+The method is eleven files of 720 lines of code at most, small enough for an afternoon, in this order:
+
+    protocol, schedule, guidance, samplers, losses, toy, models (parts, mlp, unet, judge)
+
+Around it stands what a course needs, some five times as much: the checks of arguments (edges), files, images,
+checkpoints, metrics, pictures, training, the exercises' checks and the interactive demos. None of it is needed to
+understand the method. Every name is imported from its home, so that a reader sees where it lives:
 
     from cfgedu.samplers import ddim_step, sample
-
-Read the modules in this order: protocol, schedule, guidance, samplers, losses, toy, models.
 """
 
 __version__ = "0.1.0"

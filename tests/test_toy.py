@@ -298,7 +298,7 @@ def test_the_drawn_x0_have_the_density_that_bayes_gives_them(y):
     marginal = (log_p - log_p.max()).exp().reshape(401, 401).sum(1).cumsum(0)  # over the first coordinate
     cuts = axis[torch.searchsorted(marginal / marginal[-1], torch.tensor([1 / 3, 2 / 3], dtype=torch.float64))]
     drawn = mixture.draw_x0(x, y, a, 90_000, seeded(1))
-    shares = torch.histc(torch.bucketize(drawn[:, 0], cuts).double(), 3, 0, 2) / len(drawn)
+    shares = torch.histc(torch.bucketize(drawn[:, 0].contiguous(), cuts).double(), 3, 0, 2) / len(drawn)
     torch.testing.assert_close(shares, torch.full((3,), 1 / 3, dtype=torch.float64), atol=0.02, rtol=0)
 
 
@@ -320,9 +320,8 @@ def test_draw_x0_names_what_does_not_fit(arguments, words):
 @pytest.mark.parametrize("v", [0.25, 1.0, 3.0])
 def test_gaussian_is_the_denoiser_of_one_component(v):
     x, t, y = random_batch(0, 1, 1000)
-    one = Mixture(
-        *(torch.tensor(part, dtype=torch.float64) for part in ([[0.0, 0.0]], [v**0.5], [1.0])), torch.tensor([0])
-    )
+    mean, std, weight = (torch.tensor(part, dtype=torch.float64) for part in ([[0.0, 0.0]], [v**0.5], [1.0]))
+    one = Mixture(mean, std, weight, torch.tensor([0]))
     torch.testing.assert_close(gaussian(linear(), v)(x, t, y), one.denoiser(linear())(x, t, y), rtol=1e-12, atol=1e-12)
 
 
