@@ -1,0 +1,107 @@
+"""Answers as numbers: read in float64 whatever they came as, compared, and how a wrong one differs from a right."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cfgedu.checks.said import shortened
+
+Numbers = tuple[Tensor, ...]  # one tensor, or several where the parts of an answer have different shapes
+
+
+class Unfit(Exception):
+    """What is wrong with an answer before its numbers can be looked at: the sentence for the learner."""
+
+
+def unanswered(got) -> bool:
+    return got is None or got is ... or (isinstance(got, list | tuple) and any(unanswered(part) for part in got))
+
+
+def numbers(value) -> Numbers:
+    """The value as float64 tensors on the CPU: one, or several where its parts have different shapes."""
+    if isinstance(value, list | tuple):
+        parts = [numbers(part) for part in value]
+        flat = [part for several in parts for part in several]
+        if len(flat) == len(parts) and len({part.shape for part in flat}) <= 1:
+            return (torch.stack(flat) if flat else torch.zeros(0, dtype=torch.float64),)
+        return tuple(flat)
+    try:
+        if isinstance(value, str | bytes) or callable(value):
+            raise TypeError
+        if not isinstance(value, Tensor):
+            value = torch.from_numpy(np.array(value, dtype=None if np.iscomplexobj(value) else np.float64))
+    except (TypeError, ValueError, RuntimeError):
+        raise Unfit(f"a number or an array is asked for, got a {type(value).__name__}, {shortened(value)}") from None
+    if value.is_complex():
+        raise Unfit("the answer is complex: look for the root of a negative number")
+    return (value.detach().to("cpu", torch.float64),)
+
+
+def agree(got: Numbers, expected: Numbers, atol: float) -> bool:
+    """Of one shape, and close at every number; infinite and undefined numbers agree with themselves."""
+    return [part.shape for part in got] == [part.shape for part in expected] and all(
+        bool(torch.isclose(a, b, rtol=atol, atol=atol, equal_nan=True).all()) for a, b in zip(got, expected)
+    )
+
+
+def is_truth(value) -> bool:
+    return isinstance(value, bool | np.bool_) or (isinstance(value, Tensor) and value.dtype == torch.bool)
+
+
+def difference(got, expected, atol: float, truths: bool = False, hidden: bool = False) -> str:
+    """What a wrong answer that is no known mistake has in common with the right one."""
+    if len(got) != len(expected):
+        asked = "One value is" if len(expected) == 1 else f"{len(expected)} values are"
+        return f"{asked} asked for, got {len(got)}."
+    for a, b in zip(got, expected):
+        if a.shape != b.shape:
+            if a.ndim == b.ndim == 1:
+                return f"The shapes differ: {len(b)} numbers are asked for, got {len(a)}."
+            if a.shape[1:] == b.shape and len(a) and agree((a[-1],), (b,), atol):
+                return "That is the whole trajectory: the answer is its end, the last one."
+            return f"The shapes differ: expected {tuple(b.shape)}, got {tuple(a.shape)}."
+    a, b = (torch.cat([part.flatten() for part in parts]) for parts in (got, expected))
+    if not torch.isfinite(a).all():
+        return "The answer holds NaN or infinite numbers: look for a division by zero or the log of zero."
+    if truths and a.numel() > 1:
+        return f"{int((a != b).sum())} of {a.numel()} differ."
+    if agree((-a,), (b,), atol):
+        return "Likely mistake: the sign is the wrong way round."
+    if a.numel() == 1:
+        return "That is not it." if truths else f"The number is too {'large' if a.item() > b.item() else 'small'}."
+    if hidden:
+        return f"{int((~torch.isclose(a, b, rtol=atol, atol=atol)).sum())} of {a.numel()} numbers are not right."
+    return f"The largest difference is {float((a - b).abs().max()):.3g}."
+
+
+def factor_in_words(pairs: list[tuple], atol: float) -> str:
+    """Right up to a constant factor: said of arrays alone, and only if it is one and the same at every input tried."""
+    factors = set()
+    for got, expected in pairs:
+        if [part.shape for part in got] != [part.shape for part in expected]:
+            return ""
+        a, b = (torch.cat([part.flatten() for part in parts]) for parts in (got, expected))
+        factor = float((a * b).sum() / b.square().sum().clamp_min(1e-300))
+        if a.numel() < 2 or not b.any() or abs(factor) in (0, 1) or not agree((a / factor,), (b,), max(atol, 1e-9)):
+            return ""
+        factors.add(f"{factor:.4g}")
+    [factor] = factors if len(factors) == 1 else [""]
+    return f"The answer is right up to a constant factor of {factor}." if factor else ""
+
+
+def shown(got: Mapping[str, Numbers], expected: Mapping[str, Numbers], place: str) -> str:
+    where = f"{place}: " if place else ""
+    return f"{where}expected {described(expected[place])}; got {described(got[place])}"
+
+
+def described(value: Numbers, truths: bool = False) -> str:
+    """A truth value or a number as it is, a tensor by its shape and first entries."""
+    if len(value) != 1:
+        return f"{len(value)} values, {', '.join(described((part,), truths) for part in value[:4])}"
+    [value] = value
+    if value.ndim == 0:
+        return str(bool(value)) if truths else f"{float(value):.6g}"
+    head = ", ".join(f"{v:.4g}" for v in value.flatten()[:4].tolist())
+    return f"{tuple(value.shape)} [{head}{', ...' if value.numel() > 4 else ''}]"
