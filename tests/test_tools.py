@@ -61,10 +61,12 @@ def test_notebooks_runs_normalises_and_is_stable(root, capsys):
 DRAW = """
 import base64, io
 from IPython.display import display
-from PIL import Image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-file = io.BytesIO()
-Image.radial_gradient("L").convert("RGBA").save(file, "PNG")
+figure, file = Figure(figsize=(3, 2)), io.BytesIO()
+figure.subplots().plot([1, 3, 2])
+FigureCanvasAgg(figure).print_png(file)
 demo = {"demo": "box", "state": {"r": 3.0}, "alt": "a box"}
 picture = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": "LiveFigure: a box"}
 live = {"application/vnd.jupyter.widget-view+json": {"model_id": "0f"}, "application/vnd.cfgedu.demo+json": demo}
