@@ -219,10 +219,10 @@ def sets_threads(notebook):
 
 
 def runs_torch(node):
-    """An import of torch, or of a module of the course that computes with it."""
+    """An import of torch, of a demo, or of a module of the course that keeps it busy; a schedule alone does not."""
     names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
     names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-    return any(re.match(r"torch\b|cfgedu\.(?!exercises|checks)", name) for name in names)
+    return any(re.match(r"torch\b|cfgedu\.(toy|models|samplers|metrics|training|widgets)\b", name) for name in names)
 
 
 # ---------------------------------------------------------------- numbers in the text

@@ -224,6 +224,7 @@ BAD = [
     (pictures_have_words, output(5, picture({**STATE, "alt": ""}))),
     (sets_threads, without("torch.set_num_threads(1)")),
     (sets_threads, source(2, "import torch\n\ntorch.set_num_threads(2)")),
+    (sets_threads, source(2, "from cfgedu.samplers import sample")),
     (sets_threads, source(2, "import torch\n\n# torch.set_num_threads(1)")),
 ]
 
@@ -305,7 +306,7 @@ def test_a_number_of_threads_with_a_reason_passes():
     notebook = lesson()
     notebook.cells[2].source = "import torch\n\ntorch.set_num_threads(2)  # 40 s, 60 with one"
     assert sets_threads(notebook) == []
-    notebook.cells = [new_code_cell("from cfgedu.exercises.n00 import check_w")]
+    notebook.cells = [new_code_cell("from cfgedu.exercises.n00 import check_w\nfrom cfgedu.schedule import linear")]
     assert sets_threads(notebook) == []
 
 
