@@ -141,13 +141,17 @@ def test_a_picture_that_would_show_it_stays_as_it_is():
     assert notebooks.in_few_colours(tiny) == tiny
 
 
-def test_distance_is_the_largest_shift_of_a_block():
-    gray = np.full((20, 33, 3), 100)
-    area, speck = gray.copy(), gray.copy()
+def test_distance_is_how_far_areas_moved():
+    """In the worst hundredth of 8x8 blocks: one of a hundred, or of fewer; two of 200."""
+    gray = np.full((80, 80, 3), 100)
+    area, speck, line = gray.copy(), gray.copy(), gray.copy()
     area[8:16, 16:24, 1] += 6
     speck[9, 17, 1] += 64
-    pictures = [Image.fromarray(array.astype("uint8")) for array in (gray, area, speck)]
-    assert [notebooks.distance(pictures[0], other) for other in pictures] == [0, 6, 1]
+    line[40:48] -= 3
+    pictures = [Image.fromarray(array.astype("uint8")) for array in (gray, area, speck, line)]
+    assert [notebooks.distance(pictures[0], other) for other in pictures] == [0, 6, 1, 3]
+    wide = [Image.fromarray(np.hstack([array, gray]).astype("uint8")) for array in (gray, area)]
+    assert notebooks.distance(*wide) == 3
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(root):
