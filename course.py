@@ -184,6 +184,7 @@ def has_pip():
 def set_up(args, extra=None):
     """Makes .venv what `wanted` says; does nothing where it is so already. The stamp is the last thing written."""
     if missing(args, extra) is None:
+        write_jupyter_settings()  # an environment of an older course may lack a file
         return
     with only_one() as lock:
         need = missing(args, extra)
@@ -252,11 +253,18 @@ def find_links():
 
 
 def write_jupyter_settings():
-    """JupyterLab asks at its first start whether to fetch news, and looks for updates: not in a course."""
-    settings = VENV / "share/jupyter/lab/settings"
-    settings.mkdir(parents=True, exist_ok=True)
+    """JupyterLab keeps the pictures of demos when it saves, and does not ask whether to fetch news, nor for updates."""
     quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-    (settings / "overrides.json").write_text(json.dumps(quiet, indent=1), encoding="utf-8")
+    hook = {"ServerApp": {"jpserver_extensions": {"cfgedu.saving": True}}}  # as cfgedu/saving.py writes it
+    files = {
+        "share/jupyter/lab/settings/overrides.json": quiet,
+        "etc/jupyter/jupyter_server_config.d/cfgedu.json": hook,
+    }
+    for name, settings in files.items():
+        text, file = json.dumps(settings, indent=1) + "\n", VENV / name
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
 
 
 def run_installer(command, lock):

@@ -10,9 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cfgedu import saving
 from tools import browser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,7 @@ time.sleep(300)
 # What tools/browser.py does around its work, with the stubborn server in JupyterLab's place.
 HOLDER = """
 import subprocess, sys, time
+from cfgedu import saving
 from tools import browser
 browser.end.__defaults__ = (0.3,)
 with browser.workplace() as (folder, programs):
@@ -160,6 +163,7 @@ def test_jupyterlab_starts_on_loopback_behind_a_token_on_copies(tmp_path):
             urllib.request.urlopen(f"{address}api/contents")
         with urllib.request.urlopen(f"{address}api/contents?token={token}") as answer:
             assert [item["name"] for item in json.load(answer)["content"]] == [lesson.name]
+        assert json.loads((folder / "config" / saving.FILE).read_text()) == saving.CONFIG
         settings = f"{address}lab/api/settings/@jupyterlab/notebook-extension:tracker?token={token}"
         with urllib.request.urlopen(settings) as answer:
             assert json.load(answer)["settings"] == {"windowingMode": "none"}
@@ -206,6 +210,39 @@ def test_cells():
         browser.check_cells([cell(demo), cell(error)])
     with pytest.raises(AssertionError, match="1 cells did not run"):
         browser.check_cells([cell(demo), cell(count=None)])
+
+
+class Reopened:
+    """A page, as far as try_reopening asks it: what it shows where demos are stored, and how many are live."""
+
+    def __init__(self, *demos, live=0):
+        self.demos, self.live, self.did = list(demos), live, []
+
+    def evaluate(self, call):
+        self.did.append(call)
+        return self.demos if call == "course.demos()" else None
+
+    def wait_for_function(self, call):
+        self.did.append(call)
+
+    def reload(self):
+        self.did.append("reload")
+
+    def locator(self, _):
+        return SimpleNamespace(count=lambda: self.live)
+
+
+def test_a_notebook_opened_again_shows_pictures():
+    picture = {"width": 960, "text": "[2]:"}
+    page = Reopened(picture, picture)
+    assert browser.try_reopening(page, 2) == "2 pictures"
+    assert page.did[:4] == ["course.save()", "course.close()", "reload", "course.ready()"]
+    with pytest.raises(AssertionError, match="1 of 2 demos are stored"):
+        browser.try_reopening(Reopened(picture), 2)
+    with pytest.raises(AssertionError, match="1 demos are stored as widgets"):
+        browser.try_reopening(Reopened(picture, live=1), 1)
+    with pytest.raises(AssertionError, match="Error displaying widget: model not found"):
+        browser.try_reopening(Reopened({"width": 0, "text": "Error displaying widget: model not found"}), 1)
 
 
 def test_steps_go_on_after_a_failure(capsys):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import course
+from cfgedu import saving
 
 ROOT = Path(__file__).resolve().parent.parent
 # Makes real environments without packages; "installs" by unpacking names. FAIL: what to print before it fails.
@@ -164,6 +165,22 @@ def test_the_first_start_sets_up_and_the_second_does_not(home, capsys):
     assert course.main(["test"]) == 0
     assert installed() == []
     assert capsys.readouterr().out == ""
+
+
+@posix
+def test_set_up_writes_the_hook_that_keeps_pictures_of_demos(home, tmp_path):
+    """The file that the package itself writes, also into an environment that was set up before there was one."""
+    course.main(["lab"])
+    file = home / ".venv/etc/jupyter" / saving.FILE
+    assert file.read_text() == saving.install(tmp_path).read_text()
+    file.unlink()
+    installed()
+    course.main(["lab"])
+    assert json.loads(file.read_text()) == saving.CONFIG
+    assert installed() == []
+    written = file.stat().st_mtime_ns
+    course.main(["lab"])
+    assert file.stat().st_mtime_ns == written
 
 
 @posix

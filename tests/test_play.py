@@ -1,8 +1,7 @@
-"""Play mode: the pages are made from the lessons, hold what a demo needs and no more, and Voilà serves them."""
+"""Play mode: the pages are made from the lessons by the tags of their cells, and Voilà serves them."""
 
 import ast
 import builtins
-import inspect
 import os
 import re
 import signal
@@ -11,124 +10,81 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cfgedu.widgets.live import LiveFigure
 from tools import play
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def code_of(notebook):
-    return [cell.source.removeprefix("%%capture\n") for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def needed(source):
-    """The statements that play mode keeps of a lesson with this code and a demo of `net` at the end."""
-    statements = ast.parse(f"{source}\nnet_demo(net)").body
-    return [ast.unparse(statement) for statement in play.needed(statements)][:-1]
-
-
-# ---------------------------------------------------------------- what a demo needs
-
-
-@pytest.mark.parametrize(
-    ("kept", "left_out"),
-    [
-        (["net = MLP()"], ["ax = plt.subplots()[1]", "ax.plot([1])", "other = MLP()"]),
-        (["from cfgedu.models import MLP", "net = MLP()"], ["import matplotlib.pyplot as plt"]),
-        (["schedule = linear()", "net = MLP(schedule)"], []),
-        (["net = MLP()", "losses = train(net, loss, data)"], ["print(net)", "x = sample(net)", "print(net.width)"]),
-        (["net = MLP()", "net.eval()"], ["fig.savefig(net)"]),
-        (["net = {}", "net['a'] = 1"], ["other = {}\nother['a'] = net\nother['b'] = costly(net)"]),
-        (["net = [[1], [2]]", "for row in net:\n    row[0] = 0"], ["table = {'a': net}\ntable['b'] = 2"]),
-        (["net = 1", "net += 1"], ["total = 0", "total += net"]),
-        (["net = MLP()", "initialise(net)"], ["draw(ax, net)"]),
-        (["net, judge = both()"], []),
-        (["with weights_from(generator):\n    net = MLP()"], []),
-        (["def width():\n    return size", "size = 64", "net = MLP(width())"], ["def height():\n    return 1"]),
-        (["def f():\n    return g()", "def g():\n    return deep", "deep = 1", "net = f()"], []),
-        (["loss = lambda x: scale * x", "scale = 2", "net = MLP()", "train(net, loss)"], []),
-        (["widths = [1, 2]", "net = [MLP(w) for w in widths]"], ["w = 5"]),
-        (["@torch.no_grad()\ndef f(x=start):\n    return x", "net = f()"], ["x = 1"]),
-        (["torch.set_num_threads(1)", "net = MLP()"], ["torch.manual_seed(0)"]),
-        (["net = MLP()", "torch.nn.init.zeros_(net.weight)"], ["plt.plot(net)"]),
-        (["a = MLP()", "net = [a]", "train(a, loss)"], ["b = deepcopy(a)", "train(b, loss)"]),
-        (["net = {0: [MLP()]}", "all = [n for p in net for n in net[p]]", "train_stack(all, loss)"], ["print(all)"]),
-        (["net = [MLP()]", "for n in net:\n    n.eval()"], ["for name, n in zip('a', net):\n    show(f'{name}', n)"]),
-        (["net = MLP()"], ["for ax, n in zip(axes, [net]):\n    draw(ax, n)", "for i, n in rows(net):\n    n.x = i"]),
-    ],
-)
-def test_what_a_demo_needs(kept, left_out):
-    mixed = [line for i, line in enumerate(kept) for line in [line, *left_out[i : i + 1]]] + left_out[len(kept) :]
-    assert needed("\n".join(mixed)) == kept
-
-
-@pytest.mark.parametrize(
-    ("source", "kept"),
-    [
-        ("x = 1\nnet = f(x)\nx = 2\ny = x", ["x = 1", "net = f(x)"]),
-        ("x = 1\ny = x\nx = 2\nnet = f(x)", ["x = 2", "net = f(x)"]),
-        ("net = 0\nfor i in r:\n    net = f(net, i)", ["net = 0", "for i in r:\n    net = f(net, i)"]),
-        ("a = 1\ndef f():\n    return a\na = 2\nnet = f()", ["def f():\n    return a", "a = 2", "net = f()"]),
-        (
-            "def f(x):\n    return x + a\na = 1\nx = f(0)\na = 2\nnet = f(x)",
-            ["def f(x):\n    return x + a", "a = 1", "x = f(0)", "a = 2", "net = f(x)"],
-        ),
-        ("net = 0\nwith w:\n    net = 1", ["with w:\n    net = 1"]),
-        ("def f(ax):\n    ax.plot(net)\nnet = 1", ["net = 1"]),
-    ],
-    ids=["later changes", "reused name", "loop", "at the call", "at each call", "with", "own names"],
-)
-def test_the_order_of_statements_counts(source, kept):
-    assert needed(source) == kept
-
-
-def test_the_functions_that_train_in_place_are_known():
-    """A page that left one out would show an untrained network, without an error."""
-    found = set()
-    for path in (ROOT / "cfgedu").rglob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and re.search(r"\bin place\b(?! of)", ast.get_docstring(node) or ""):
-                found.add(node.name)
-    assert found == play.IN_PLACE
+def code_of(page):
+    return [cell.source.removeprefix("%%capture\n") for cell in page.cells if cell.cell_type == "code"]
 
 
 # ---------------------------------------------------------------- the pages
 
 
-@pytest.fixture(scope="module")
-def pages():
-    return {lesson.name: play.page(lesson) for lesson in LESSONS}
+def names(source):
+    """The names that a cell reads, and those that it binds, in whatever scope."""
+    read, bound = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return read, bound
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-def test_a_page_holds_the_demo_what_it_needs_and_no_more(lesson, pages):
-    cells = nbformat.read(lesson, as_version=4).cells
-    lesson_code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    page = pages[lesson.name]
-    assert (page is not None) == ("_demo(" in lesson_code)
-    if page is None:
-        return
+def missing(page):
+    """The names that the cells of a page read and no cell before them binds: a tag is missing."""
+    known, found = set(dir(builtins)), set()
+    for source in code_of(page):
+        read, bound = names(source)
+        known |= bound
+        found |= read - known
+    return found
+
+
+def save(path, *sources):
+    """A notebook: "md ..." is Markdown, "play ..." a cell tagged so."""
+    cells = []
+    for source in sources:
+        kind, _, rest = source.partition(" ")
+        if kind == "md":
+            cells.append(new_markdown_cell(rest))
+        elif kind == "play":
+            cells.append(new_code_cell(rest, metadata={"tags": ["nbval-ignore-output", "play"]}))
+        else:
+            cells.append(new_code_cell(source))
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    return partial(save, tmp_path / "20_new.ipynb")
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_s_page_holds_what_its_demo_needs(path):
+    page = play.page(path)
+    assert page is not None, "no cell shows a demo"
     nbformat.validate(page)
-    *steps, demo = code_of(page)
-    assert re.fullmatch(r"\w+_demo\(.*\)", demo)
-    assert demo in lesson_code
-    assert not re.search(r"\b(still|check\w*|print|subplots|savefig)\(", "\n".join(steps))
-    bound, read = set(dir(builtins)), set()
-    for statement in ast.parse("\n".join([*steps, demo])).body:
-        binds, at_once, later = play.names(statement)
-        assert at_once <= bound | binds, f"{ast.unparse(statement)} reads {at_once - bound}"
-        bound |= binds
-        read |= later
-    assert read <= bound
-    if not demo.endswith("_demo()"):
-        assert re.search(r"\b(train|train_stack|train_judge|load_checkpoint)\(", "\n".join(steps))
+    assert missing(page) == set(), "a cell that binds it lacks the tag play"
+    assert "demo" in code_of(page)[-1]
+    cells = nbformat.read(path, as_version=4).cells
     title, words = (cell.source for cell in page.cells if cell.cell_type == "markdown")
     assert title == cells[0].source.splitlines()[0]
     assert words
@@ -136,54 +92,56 @@ def test_a_page_holds_the_demo_what_it_needs_and_no_more(lesson, pages):
     assert any(words in cell.source for cell in cells)
 
 
-def test_a_demo_without_arguments_starts_at_once(pages):
-    """One import and the call, and the lesson's number of threads: no step for the page to name while it waits."""
-    at_once = [page for page in pages.values() if page and code_of(page)[-1].endswith("_demo()")]
-    assert len(at_once) >= 8
-    for page in at_once:
-        *imports, demo = code_of(page)
-        line = re.fullmatch(r"(?:import torch\n)?(from cfgedu.+)(?:\ntorch.set_num_threads\(1\))?", "\n".join(imports))
-        assert not any(cell.metadata.get("step") for cell in page.cells)
-        room = {}
-        exec(line[1], room)
-        assert inspect.signature(room[demo.removesuffix("()")]).return_annotation is LiveFigure
+def test_a_missing_tag_is_found(lesson):
+    text = "md # 20 · New", "play from m import net as n, x_demo", "play def f(a):\n    return a + n", "md Look."
+    assert (
+        missing(play.page(lesson(*text, "play for i in range(3):\n    b = [f(k) for k in (i, n)]", "x_demo(b)")))
+        == set()
+    )
+    assert missing(play.page(lesson(*text, "b = 1", "x_demo(b)"))) == {"b"}
+    assert missing(play.page(lesson(*text, "b = 1", "demo = x_demo()", "demo"))) == {"demo"}
 
 
-def test_the_digits_page_trains_one_network_and_its_judge(pages):
-    page = pages["11_digits.ipynb"]
-    code = "\n".join(code_of(page))
-    assert code.count("train_digits(") == 2  # the function and one call
-    assert code.count("train_judge(") == 1
-    steps = [cell.metadata.step for cell in page.cells if cell.metadata.get("step")]
-    assert steps == ["The data", "A judge", "One network, both modes", "One network, both modes"]
-
-
-@pytest.fixture
-def lesson(tmp_path):
-    def write(*sources):
-        cells = [new_markdown_cell(s[3:]) if s.startswith("md ") else new_code_cell(s) for s in sources]
-        path = tmp_path / "20_new.ipynb"
-        nbformat.write(new_notebook(cells=cells), path)
-        return path
-
-    return write
-
-
-def test_a_new_lesson_appears_by_itself(lesson, tmp_path):
-    before = play.page(lesson("md # 20 · New", "a = 1", "md ## 3. See it\n\nLook.", "b = a", "md Try it.", "x_demo(b)"))
-    assert [cell.source for cell in before.cells] == [
-        "# 20 · New", "%%capture\na = 1", "%%capture\nb = a", "Try it.", "x_demo(b)",
+def test_a_page_is_made_of_tagged_cells(lesson, tmp_path):
+    page = play.page(
+        lesson(
+            "md # 20 · New\n\nWhy?", "play import a", "b = 1", "md ## 3. See it\n\nLook.", "play c = a",
+            "md Some.\n\nTry it.", "x_demo(c)", "play later = 1",
+        )
+    )  # fmt: skip
+    assert [cell.source for cell in page.cells] == [
+        "# 20 · New", "%%capture\nimport a", "%%capture\nc = a", "Try it.", "x_demo(c)",
     ]  # fmt: skip
-    assert [cell.metadata.get("step", "") for cell in before.cells] == ["", "", "See it", "", ""]
-    after = play.page(lesson("md # 20 · New", "md Look.", "still(x)", "x_demo()", "md Try *this*.\n\nNext.", "x = 1"))
-    assert [cell.source for cell in after.cells] == ["# 20 · New", "Try *this*.", "x_demo()"]
-    heading = play.page(lesson("md # 20 · New", "md Look.", "still(x)", "x_demo()", "md ## 4. Next"))
-    assert heading.cells[1].source == "Look."
-    two = play.page(lesson("md # 20 · New", "md One.", "x_demo()", "a = 1", "md Two.", "y_demo(a)"))
-    assert [cell.source for cell in two.cells[1:]] == ["One.", "x_demo()", "%%capture\na = 1", "Two.", "y_demo(a)"]
-    assert two.metadata.demo == "x, y"
-    assert play.page(lesson("md # 20 · New", "x = 1")) is None
+    assert [cell.metadata.get("step", "") for cell in page.cells] == ["", "", "See it", "", ""]
+    assert (page.metadata.title, page.metadata.demo) == ("20 · New", "x")
+    assert play.page(lesson("md # 20 · New", "play x = 1")) is None
     assert play.chosen(["20"], tmp_path) == play.chosen([], tmp_path) == [tmp_path / "20_new.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        (["x_y_demo()"], ["x_y_demo()"]),
+        (["from m import x_y_demo\n\nx_y_demo(\n    1,\n)"], ["from m import x_y_demo\n\nx_y_demo(\n    1,\n)"]),
+        (["demo = x_y_demo(a)\ndemo"], ["demo = x_y_demo(a)\ndemo"]),
+        (["play demo = x_y_demo()\ndemo.still(r=4)", "demo"], ["demo = x_y_demo()\ndemo.still(r=4)", "demo"]),
+        (["x_y_demo", "print(x_y_demo())", "demo = x_y_demo()", "demo.still()", "demo = 1\ndemo"], None),
+    ],
+)
+def test_the_cell_that_shows_a_demo_is_found(lesson, cells, code):
+    page = play.page(lesson("md # 20 · New", "md Look.", *cells))
+    assert (page and code_of(page)) == code
+    assert page is None or page.metadata.demo == "x y"
+
+
+def test_the_words_stand_beside_the_demo(lesson):
+    def words(*cells):
+        return [cell.source for cell in play.page(lesson("md # 20 · New", *cells)).cells[1:]]
+
+    assert words("md Look.", "draw()", "x_demo()", "md Try *this*.\n\nNext.", "x = 1") == ["Try *this*.", "x_demo()"]
+    assert words("md Look.", "draw()", "x_demo()", "md ## 4. Next") == ["Look.", "x_demo()"]
+    two = words("md One.", "x_demo()", "play a = 1", "md Two.", "y_demo(a)")
+    assert two == ["One.", "x_demo()", "%%capture\na = 1", "Two.", "y_demo(a)"]
 
 
 # ---------------------------------------------------------------- what can go wrong

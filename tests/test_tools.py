@@ -1,6 +1,8 @@
 """The tools behind `course.py notebooks`, `course.py clean` and `course.py bench`."""
 
+import base64
 import inspect
+import io
 import re
 import subprocess
 import sys
@@ -9,9 +11,14 @@ from pathlib import Path
 
 import ipywidgets
 import nbformat
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
+from cfgedu import saving
 from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
 from tools import bench, clean, notebooks
 
@@ -49,6 +56,102 @@ def test_notebooks_runs_normalises_and_is_stable(root, capsys):
     row = capsys.readouterr().out.splitlines()[-1]
     assert "as before" in row
     assert "MB peak" in row
+
+
+DRAW = """
+import base64, io
+from IPython.display import display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+figure, file = Figure(figsize=(3, 2)), io.BytesIO()
+figure.subplots().plot([1, 3, 2])
+FigureCanvasAgg(figure).print_png(file)
+demo = {"demo": "box", "state": {"r": 3.0}, "alt": "a box"}
+picture = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": "LiveFigure: a box"}
+live = {"application/vnd.jupyter.widget-view+json": {"model_id": "0f"}, "application/vnd.cfgedu.demo+json": demo}
+display(picture | live, raw=True)
+"""
+
+
+def test_notebooks_keeps_a_demo_s_picture_and_its_words(root):
+    path = save(root / "notebooks/06_x.ipynb", "md# Title", DRAW)
+    notebook = nbformat.read(path, as_version=4)
+    kept = {"tags": ["play"], "mystnb": {"image": {"alt": "a box"}}}
+    notebook.cells[1].metadata = nbformat.from_dict({**kept, "collapsed": True})
+    notebook.cells[1].metadata.mystnb.image["width"] = "3px"
+    nbformat.write(notebook, path)
+    assert notebooks.renew(path) is None
+    cell = nbformat.read(path, as_version=4).cells[1]
+    assert cell.metadata == kept
+    data = cell.outputs[0].data
+    assert data.keys() == {"image/png", saving.DEMO, "text/plain"}
+    assert data[saving.DEMO] == {"demo": "box", "state": {"r": 3.0}, "alt": "a box"}
+    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).mode == "P"
+    first = path.read_bytes()
+    assert notebooks.renew(path) is None
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "mystnb", [{}, {"image": {"alt": 3}}, {"image": {"alt": ""}}, {"image": "x"}, "x", {"figure": {}}]
+)
+def test_odd_words_for_a_picture_are_not_kept(mystnb):
+    assert notebooks.kept_metadata(nbformat.from_dict({"mystnb": mystnb})) == {}
+
+
+# ---------------------------------------------------------------- pictures in few colours
+
+
+def png(array):
+    file = io.BytesIO()
+    Image.fromarray(array.astype("uint8")).save(file, "PNG")
+    return file.getvalue()
+
+
+def opened(data):
+    return Image.open(io.BytesIO(data))
+
+
+def test_a_figure_is_stored_in_few_colours_and_looks_the_same():
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots(1, 2)
+    x = np.linspace(-3, 3, 200)
+    axes[0].plot(x, np.sin(x))
+    axes[1].imshow(np.exp(-(x[:, None] ** 2) - x**2), cmap="Blues")
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file)
+    before, after = file.getvalue(), notebooks.in_few_colours(file.getvalue())
+    assert opened(after).mode == "P"
+    assert opened(after).info == {}
+    assert len(after) < len(before) / 2
+    assert 0 < notebooks.distance(opened(before).convert("RGB"), opened(after).convert("RGB")) <= notebooks.SEEN
+    assert notebooks.in_few_colours(before) == after
+    assert notebooks.in_few_colours(after) == after
+
+
+def test_a_picture_that_would_show_it_stays_as_it_is():
+    """A smooth field of many colours would show bands; a picture with holes would lose them."""
+    u = np.linspace(0, 255, 320)
+    field = np.stack(np.broadcast_arrays(u[:, None], u, 255 - u[:, None] / 2 - u / 2), axis=-1)
+    holes = np.concatenate([field, np.broadcast_to(u[:, None, None], (320, 320, 1))], axis=-1)
+    for array in (field, holes):
+        assert notebooks.in_few_colours(png(array)) == png(array)
+    tiny = png(np.zeros((2, 3, 3)))  # a palette would take more room than it saves
+    assert notebooks.in_few_colours(tiny) == tiny
+
+
+def test_distance_is_how_far_areas_moved():
+    """In the worst hundredth of 8x8 blocks: one of a hundred, or of fewer; two of 200."""
+    gray = np.full((80, 80, 3), 100)
+    area, speck, line = gray.copy(), gray.copy(), gray.copy()
+    area[8:16, 16:24, 1] += 6
+    speck[9, 17, 1] += 64
+    line[40:48] -= 3
+    pictures = [Image.fromarray(array.astype("uint8")) for array in (gray, area, speck, line)]
+    assert [notebooks.distance(pictures[0], other) for other in pictures] == [0, 6, 1, 3]
+    wide = [Image.fromarray(np.hstack([array, gray]).astype("uint8")) for array in (gray, area)]
+    assert notebooks.distance(*wide) == 3
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(root):

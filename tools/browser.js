@@ -13,7 +13,15 @@ window.course = {
   code: () => notebook().content.model.toJSON().cells
     .filter(cell => cell.cell_type === "code" && String(cell.source).trim()),
 
+  save: () => notebook().context.save(),
+
   close: () => notebook().sessionContext.shutdown(),
+
+  // What the page shows where demos are stored: the width of the picture, and the words, such as a widget's error.
+  demos: () => notebook().content.widgets
+    .filter(cell => JSON.stringify(cell.model.toJSON().outputs ?? []).includes("application/vnd.cfgedu.demo+json"))
+    .map(cell => cell.node.querySelector(".jp-OutputArea"))
+    .map(area => ({ width: area?.querySelector("img")?.naturalWidth, text: area?.innerText.trim() })),
 
   // From here on, notes what a demo does. A moving picture has fewer pixels than the sharp one at rest. The code of a
   // state is written after every picture: where it changes alone, the new picture equals the old one.

@@ -2,11 +2,12 @@
 
 Copies of the notebooks are opened in JupyterLab, on loopback and with a throw-away configuration, in headless Chromium.
 All cells run; every control of every demo is moved by keyboard and has to change its number and the picture; the
-buttons are pressed; nothing may queue, jump, show an error or ask for anything outside this machine. build/browser/
-then holds two screenshots of each demo (as it starts, and with everything moved) and latencies.json: milliseconds from
-a key press to the frame with its picture. A demo whose median is over its budget is named, one over TOO_SLOW budgets
-fails: between the two lies what a busy machine does to a fast demo. The budget is ON_RELEASE where sliders wait for the
-hand to let go, as the demo's class in the page says.
+buttons are pressed; nothing may queue, jump, show an error or ask for anything outside this machine. Saved and opened
+again without its kernel, the notebook has to show the pictures of its demos. build/browser/ then holds two screenshots
+of each demo (as it starts, and with everything moved) and latencies.json: milliseconds from a key press to the frame
+with its picture. A demo whose median is over its budget is named, one over TOO_SLOW budgets fails: between the two lies
+what a busy machine does to a fast demo. The budget is ON_RELEASE where sliders wait for the hand to let go, as the
+demo's class in the page says.
 """
 
 import argparse
@@ -25,6 +26,8 @@ import time
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from cfgedu import saving
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/browser"
@@ -119,6 +122,7 @@ def start_lab(folder, programs, notebooks, settings=SETTINGS, patience=120):
         file = folder / f"settings/@jupyterlab/{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values), encoding="utf-8")
+    saving.install(folder / "config")
     places = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "data", "runtime")}
     places |= {f"JUPYTERLAB_{name.upper()}_DIR": str(folder / name) for name in ("settings", "workspaces")}
     token = secrets.token_hex(16)
@@ -188,12 +192,29 @@ def try_notebook(context, address, token, name, results):
             median, p90 = summary(timings[title][1])
             notes.append(f"median {median:.0f} ms, p90 {p90:.0f} ms")
             assert median <= TOO_SLOW * budget, f"{notes[0]}, against a budget of {budget} ms"
+    with step(results, f"{number} saved and opened again", page) as notes:
+        notes.append(try_reopening(page, drawn))
     with step(results, f"{number} nothing outside this machine", page) as notes:
         notes.append(f"{len(asked)} requests")
         outside = sorted(filter(is_outside, asked))
         assert not outside, f"asked for {', '.join(outside)}"
         page.evaluate("course.close()")
     return timings
+
+
+def try_reopening(page, drawn):
+    """On another day there is no kernel that knows the widgets: the page shows their pictures."""
+    page.evaluate("course.save()")
+    page.evaluate("course.close()")
+    page.reload()
+    page.wait_for_function("course.ready()")
+    page.wait_for_function("course.demos().every(demo => demo.width)")
+    shown = page.evaluate("course.demos()")
+    assert len(shown) == drawn, f"{len(shown)} of {drawn} demos are stored"
+    assert not (live := page.locator(".cfgedu-live").count()), f"{live} demos are stored as widgets"
+    problems = [demo["text"] for demo in shown if "widget" in demo["text"]]  # "Error displaying widget: ..."
+    assert not problems, problems[0]
+    return f"{len(shown)} pictures"
 
 
 def check_cells(cells):

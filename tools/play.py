@@ -1,7 +1,7 @@
 """`course.py play [NN ...]`: serves the demos alone, without code, on this machine, for a class or a talk (Voilà).
 
-The pages come from the lessons: a lesson's title, the words beside its demo, what the demo needs, and the demo. What it
-needs is found by names, backwards from the demo, statement by statement: an import for most, training for some.
+The pages come from the lessons: a lesson's title, the words beside its demo, those cells before it that the demo needs,
+which are tagged `play`, and the demo. Where a tag is missing, the page shows a NameError.
 """
 
 import argparse
@@ -14,12 +14,10 @@ import os
 import re
 import signal
 import socket
-import symtable
 import sys
 import tempfile
 import threading
 import webbrowser
-from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -28,123 +26,33 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 TOOLS = Path(__file__).resolve().parent
 NOTEBOOKS = TOOLS.parent / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+TAG = "play"
 
 
-# ---------------------------------------------------------------- what a demo needs
-
-IMPORT = ast.Import | ast.ImportFrom
-ITEM = ast.Attribute | ast.Subscript
-BOX = ast.Dict | ast.List | ast.Set | ast.ListComp | ast.DictComp
-DEFINITION = ast.FunctionDef | ast.ClassDef
-REPLACES = ast.Assign | ast.AnnAssign | ast.With | IMPORT | DEFINITION  # after these, names have lost what they held
-IN_PLACE = {"train", "train_stack"}  # the functions of the course that change their first argument
-PASS_ON = {"dict", "enumerate", "filter", "list", "map", "next", "reversed", "sorted", "tuple", "zip"}
+# ---------------------------------------------------------------- a lesson's demo
 
 
-def is_demo(statement):
-    """True for a statement such as digits_lab_demo(net, judge, schedule)."""
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id.endswith("_demo")
+def called(node):
+    """ "guidance_vector" for the call guidance_vector_demo(...), None for anything else."""
+    name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+    return name.removesuffix("_demo") if name.endswith("_demo") else None
 
 
-def names(statement):
-    """What a top-level statement binds, reads at once, and reads whenever a function that it defines is called."""
-    top = symtable.symtable(ast.unparse(statement), "lesson", "exec")
-    inner, tables = set(), top.get_children()
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        inner |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-    bound = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    read = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
-    if isinstance(statement, ast.For):
-        read -= parts(statement.target)
-    return bound, read if isinstance(statement, ast.FunctionDef) else read | inner, inner
-
-
-def parts(node):
-    """The names whose objects may be in a value: nets for [net.eval() for net in nets], none for deepcopy(net)."""
-    if isinstance(node, ast.Name):
-        return {node.id}
-    if isinstance(node, ast.JoinedStr | ast.Compare | ast.Lambda):
-        return set()
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        inside = node.args if node.func.id in PASS_ON else []
-    else:
-        inside = [node.func] if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
-    loops = [loop.target for loop in getattr(node, "generators", ())]
-    return set().union(*map(parts, inside)) - set().union(*map(parts, loops))
-
-
-def effect(node):
-    """The names of what a call changes in place: net for net.eval(), train(net, ...) and init.zeros_(net.weight)."""
-    dropped = isinstance(node, ast.Expr)  # a call whose value is dropped is there for an effect
-    call = node.value if dropped else node
-    if not isinstance(call, ast.Call):
-        return set()
-    first = set().union(*map(parts, call.args[:1]))
-    if isinstance(call.func, ast.Name):
-        return first if call.func.id in IN_PLACE or (dropped and call.func.id != "print") else set()
-    return (first if call.func.attr.endswith("_") else set()) | parts(call.func) if dropped else set()
-
-
-def changes(statements, modules):
-    """For each statement the names whose objects it changes in place, through whatever name it does so."""
-    held, boxes = {}, set()  # by name, the names whose objects it may hold; the names of fresh lists and the like
-
-    def bind(target, value):
-        inside = getattr(value, "elts", ())
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "zip":
-            inside = value.args
-        if isinstance(target, ast.Tuple) and len(target.elts) == len(inside):  # a, b = x, y, and for a, b in zip(x, y)
-            for part, item in zip(target.elts, inside):
-                bind(part, item)
-            return
-        new = parts(value) - modules
-        new = new.union(*(held.get(name, ()) for name in new))
-        if isinstance(target, ITEM):
-            for name in parts(target.value):
-                held[name] = held.get(name, set()) | new
-            return
-        for name in parts(target):
-            for others in held.values():
-                others.discard(name)
-            held[name] = new - {name}
-            (boxes.add if isinstance(value, BOX) else boxes.discard)(name)
-
-    found = []
-    for statement in statements:
-        nodes = [] if isinstance(statement, DEFINITION) else list(ast.walk(statement))
-        for node in nodes:
-            for target in [node.target] if isinstance(node, ast.For) else getattr(node, "targets", ()):
-                bind(target, node.iter if isinstance(node, ast.For) else node.value)
-        deep = set().union(*map(effect, nodes)) - modules
-        stores = [node.value for node in nodes if isinstance(node, ITEM) and isinstance(node.ctx, ast.Store)]
-        stores = set().union(*map(parts, stores + [node.target for node in nodes if isinstance(node, ast.AugAssign)]))
-        holders = {name for name, others in held.items() if others & (deep | stores)}
-        # To put a thing into a box changes the box, not what it holds.
-        found.append((deep | stores | holders).union(*(held.get(name, ()) for name in deep | (stores - boxes))))
+def demos(cells):
+    """{place: name} of the cells that end in a demo: in x_demo(...), or in a name that was set to it."""
+    found, bound = {}, {}
+    for place, cell in enumerate(cells):
+        if cell.cell_type != "code" or "raises-exception" in cell.metadata.get("tags", ()):
+            continue
+        body = ast.parse(cell.source).body
+        for node in body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                bound[node.targets[0].id] = called(node.value)
+        shown = body[-1].value if body and isinstance(body[-1], ast.Expr) else None
+        name = bound.get(shown.id) if isinstance(shown, ast.Name) else called(shown)
+        if name:
+            found[place] = name
     return found
-
-
-def needed(statements):
-    """The demos among the statements and all that they need of the others, in order: a walk backwards, by names."""
-    facts = [names(statement) for statement in statements]
-    modules = set().union(*(fact[0] for statement, fact in zip(statements, facts) if isinstance(statement, IMPORT)))
-
-    def with_inner(reached):
-        """The names, and what functions of these names read when they are called."""
-        more = set().union(*(inner for bound, _, inner in facts if bound & reached))
-        return reached if more <= reached else with_inner(reached | more)
-
-    wanted, kept = set(), []
-    touched = changes(statements, modules)
-    for statement, (bound, read, _), changed in zip(statements[::-1], facts[::-1], touched[::-1]):
-        threads = ast.unparse(statement).startswith("torch.set_num_threads(")  # speed is part of a demo
-        if is_demo(statement) or threads or wanted & (bound | changed):
-            kept.append(statement)
-            wanted = (wanted - bound if isinstance(statement, REPLACES) else wanted) | with_inner(read)
-    return kept[::-1]
 
 
 # ---------------------------------------------------------------- the pages
@@ -174,29 +82,18 @@ def page(lesson):
     """A lesson's demo as a notebook: title, words, the steps that it needs, the demo; None where there is no demo."""
     cells = nbformat.read(lesson, as_version=4).cells
     title = re.search("^# (.+)", cells[0].source)[1]
-    cell_of, headings, heading = {}, [], ""
-    for place, cell in enumerate(cells):
+    shown = demos(cells)
+    if not shown:
+        return None
+    made, heading = [new_markdown_cell(f"# {title}")], ""
+    for place, cell in enumerate(cells[: max(shown) + 1]):
         if cell.cell_type == "markdown":
             heading = next(iter(re.findall(r"^##+ (?:\d+\. )?(.+)", cell.source, re.MULTILINE)), heading)
-        elif "raises-exception" not in cell.metadata.get("tags", ()):
-            cell_of |= dict.fromkeys(ast.parse(cell.source).body, place)
-        headings.append(heading)
-    statements = list(cell_of)
-    demos = [statement for statement in statements if is_demo(statement)]
-    if not demos:
-        return None
-    made = [new_markdown_cell(f"# {title}")]
-    keep = needed(statements[: statements.index(demos[-1]) + 1])
-    for (place, demo), group in groupby(keep, key=lambda statement: (cell_of[statement], is_demo(statement))):
-        group = list(group)
-        source = "\n".join(ast.unparse(statement) for statement in group)
-        if demo:
-            made += [new_markdown_cell(words(cells, place)), new_code_cell(source)]
-        else:
-            works = not all(isinstance(statement, ast.Import | ast.ImportFrom) for statement in group)
-            step = headings[place] if works else ""  # what the page names while it waits
-            made.append(new_code_cell(f"%%capture\n{source}", metadata={"step": step}))
-    name = ", ".join(demo.value.func.id.removesuffix("_demo").replace("_", " ") for demo in demos)
+        elif place in shown:
+            made += [new_markdown_cell(words(cells, place)), new_code_cell(cell.source)]
+        elif TAG in cell.metadata.get("tags", ()):  # the page names the heading while it waits
+            made.append(new_code_cell(f"%%capture\n{cell.source}", metadata={"step": heading}))
+    name = ", ".join(demo.replace("_", " ") for demo in shown.values())
     return new_notebook(cells=made, metadata={"kernelspec": KERNEL, "title": title, "demo": name})
 
 
