@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from pooch import HTTPDownloader
 from tqdm import tqdm
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -56,6 +55,8 @@ def fetch(path: Path, urls: Iterable[str], check: Callable[[bytes], T]) -> T:
 
 def get(url: str, name: str) -> bytes:
     """The body of the answer, behind a progress bar called `name`."""
+    from pooch import HTTPDownloader  # it takes a while, and only what downloads needs it
+
     body = io.BytesIO()
     # pooch sets the bar's total once it knows it. Until then it must not be None: such a bar has no truth value.
     with tqdm(total=1, desc=name, unit="B", unit_scale=True, leave=False) as bar:
