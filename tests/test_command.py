@@ -18,9 +18,10 @@ from cfgedu.models import MLP, TwinMLP, TwinUNet, UNet, weights_from
 from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
 from cfgedu.training import __main__ as training
-from cfgedu.training import command
-from cfgedu.training.state import Run
+from cfgedu.training import command, signals
+from cfgedu.training.state import State
 
+HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # a terminal that closes; not on Windows
 QUICK = ["--data", "digits", "--model", "mlp", "--width", "16", "--batch", "16", "--name", "quick"]
 
 
@@ -139,7 +140,7 @@ def test_dsm_trains_the_same_eps_network():
 
 def test_a_run_writes_the_averaged_weights_and_what_they_are(folder, capsys):
     assert run("--steps", 30, "--seed", 3, "--p-drop", 0.2) == 0
-    net, schedule, about = training.load_checkpoint("quick")
+    net, schedule, about = checkpoints.load_checkpoint("quick")
     losses = load_file(folder / "runs/quick.safetensors")["losses"]
     x, y = load("digits")
     expected = {
@@ -246,23 +247,25 @@ def test_what_goes_on_from_a_network_begins_at_its_averaged_weights_and_draws_an
     options = command.parse([*QUICK, "--steps", "30", "--resume"])
     generator = torch.Generator().manual_seed(0)
     model, _, _, _, _, about = command.recipe(options, generator)
-    begun = Run(model, generator, {"batch": 16, "lr": options.lr, "ema": options.ema}, about)
+    begun = State(model, generator, {"batch": 16, "lr": options.lr, "ema": options.ema}, about)
     seeded = generator.get_state()
-    begun.take_up(options.out, 30, 0)
+    begun.resume_from_weights(options.out, 30, 0)
     shipped = checkpoints.under("model", load_file(folder / "data/quick.safetensors"))
     for state in (begun.averaged_state(), model.state_dict()):
         assert all(torch.equal(shipped[name], tensor) for name, tensor in state.items())
-    assert begun.step == 20
+    assert begun.done == 20
     assert not torch.equal(generator.get_state(), seeded)  # or the batches of the first leg would come again
     assert not begun.optimizer.state_dict()["state"]
 
 
 @pytest.fixture
 def handlers():
-    """SIGTERM as the command sees it; what a test changes is put back."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """The signals as the command sees them; what a test changes is put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
     before = [signal.getsignal(number) for number in numbers]
-    signal.signal(signal.SIGTERM, training.stop)
+    for number in HANG_UP:
+        signal.signal(number, signal.SIG_DFL)  # a test under nohup would ignore it
+    signals.stop_like_ctrl_c()
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
@@ -273,6 +276,7 @@ def handlers():
     [
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGTERM, signal.default_int_handler),
+        *((number, signal.default_int_handler) for number in HANG_UP),
         (signal.SIGTERM, signal.SIG_IGN),  # as for a job that a script puts in the background
     ],
 )

@@ -18,8 +18,9 @@ from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import two_gaussians
 from cfgedu.training import Diverged, batches, load_checkpoint, load_or_train, save_checkpoint, train
-from cfgedu.training.loop import Bar
-from cfgedu.training.state import Run, learning_rate, uninterrupted
+from cfgedu.training.run import Bar, Run, learning_rate
+from cfgedu.training.signals import uninterrupted
+from cfgedu.training.state import State
 
 S = linear()
 MIXTURE = two_gaussians()
@@ -116,7 +117,8 @@ def test_the_bar_shows_loss_and_images_a_second():
     shown = io.StringIO()
     bar = Bar(total=4, initial=2, file=shown, mininterval=0)
     bar.set_postfix_str("loss 0.1234", refresh=False)
-    bar.update_with(torch.zeros(64, 1, 8, 8))
+    bar.rows = 64
+    bar.update()
     bar.close()
     assert "images/s, loss 0.1234" in shown.getvalue()
     assert "3/4" in shown.getvalue()
@@ -235,7 +237,7 @@ def test_a_resumed_moment_lies_in_memory_as_its_weights_do(tmp_path):
     x, y = torch.randn(40, 1, 8, 8, generator=seeded(3)), torch.arange(40) % 3
     path = tmp_path / "run.safetensors"
     run(2, channels_last(UNet), batches(x, y), checkpoint=path)
-    state = Run(channels_last(UNet), seeded(), {"batch": 16, "lr": 3e-3, "ema": 0.999})
+    state = State(channels_last(UNet), seeded(), {"batch": 16, "lr": 3e-3, "ema": 0.999})
     state.load(path, 2)
     moments = [(p, state.optimizer.state[p][key]) for p in state.weights for key in ("exp_avg", "exp_avg_sq")]
     assert all(moment.stride() == p.stride() for p, moment in moments)
@@ -408,8 +410,8 @@ def test_data_that_is_not_finite_is_refused_before_its_step(n):
         ({"cool_down": -1}, ValueError, r"cool_down must be an int in 0..steps = 5, got -1"),
         ({"cool_down": 6}, ValueError, r"cool_down must be an int in 0..steps = 5, got 6"),
         ({"cool_down": 0.5}, ValueError, r"cool_down must be an int in 0..steps = 5, got 0.5"),
-        ({"lr": 0.0}, ValueError, "lr must be a number above 0, got 0.0"),
-        ({"lr": float("nan")}, ValueError, "lr must be a number above 0, got nan"),
+        ({"lr": 0.0}, ValueError, "lr must be above 0, got 0.0"),
+        ({"lr": float("nan")}, ValueError, "lr must be above 0, got nan"),
         ({"ema": 1.0}, ValueError, r"ema must be a decay in \[0, 1\), got 1.0"),
         ({"generator": 0}, TypeError, "generator must be a torch.Generator, got int"),
         ({"data": lambda n, g: MIXTURE.sample(n + 1, g)}, ValueError, "x0 from data must have the 16 rows .* got 17"),

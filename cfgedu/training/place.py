@@ -46,9 +46,7 @@ def reserved(path: Path) -> Iterator[None]:
     lock = path.with_name(f"{path.name}.lock")
     file = locked(lock)
     if file is None:
-        raise BlockingIOError(
-            f"{path} belongs to a run that is going on: end it first, or give this one another name"
-        )
+        raise BlockingIOError(f"{path} belongs to a run that is going on: end it first, or give this one another name")
     token = MINE.set(MINE.get() | {path})
     try:
         yield
