@@ -12,7 +12,7 @@ from cfgedu.checkpoints import read, save_checkpoint
 from cfgedu.training.command import command_line, parse, recipe, shown
 from cfgedu.training.loop import batches, train
 from cfgedu.training.parallel import processes, rank, world
-from cfgedu.training.place import require_place, reserved
+from cfgedu.training.place import PlaceError, require_place, reserved
 from cfgedu.training.run import Diverged
 from cfgedu.training.signals import stop_like_ctrl_c
 from cfgedu.training.state import State
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 words += f" Go on with\n  {command_line(arguments, world(), '--resume')}"
         except Diverged as error:
             words = f"{error}. {kept(options.state)} Start again under another --name with half of --lr {options.lr:g}."
-        except BlockingIOError as error:  # the state that is there is another run's
-            words = f"--name: {error}."
+        except PlaceError as error:  # a state that is there may be another run's
+            words = f"{error}."
         except (OSError, ValueError) as error:
             words = f"{str(error).rstrip('.')}. {kept(options.state)}"
         if rank() == 0:

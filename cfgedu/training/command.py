@@ -188,9 +188,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         own.error(f"argument --name: must be a plain name without folder or ending, got {name!r}")
     options.state, options.out = DATA.parent / "runs" / f"{name}.safetensors", checkpoint_path(options.out or name)
     for path in (options.state, options.out):
-        if path.exists() and not options.resume and not options.overwrite:
+        if os.path.exists(path) and not options.resume and not options.overwrite:
             own.error(f"{shown(path)} exists: choose another --name, --resume that run, or --overwrite it")
-    if options.resume and not options.state.exists() and not options.out.exists():
+    if options.resume and not os.path.exists(options.state) and not os.path.exists(options.out):
         own.error(
             f"--resume: there is no run in {shown(options.state)} and no network in {shown(options.out)}; without "
             "--resume, a run is started"

@@ -20,21 +20,25 @@ MINE: ContextVar[frozenset[Path]] = ContextVar("MINE", default=frozenset())  # p
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # some network file systems
 
 
+class PlaceError(OSError):
+    """A run cannot be written where it should be."""
+
+
 def require_place(name: str, path: Path) -> None:
     """A file can be written at `path`, folders that are missing included. Nothing of the trial is left there."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{name} must be a file, got the folder {path}")
-    there = next(folder for folder in path.absolute().parents if folder.exists())
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
         with TemporaryDirectory(dir=there, prefix=".trial-") as trial:
             files.write(Path(trial) / path.absolute().relative_to(there), b"")
     except OSError as error:
-        raise OSError(f"{name} cannot be written: {path} ({error.strerror or error})") from error
+        raise PlaceError(f"{name} cannot be written: {path} ({error.strerror or error})") from error
 
 
 @contextmanager
 def reserved(path: Path) -> Iterator[None]:
-    """While the block runs, no other run may write at `path`. Raises BlockingIOError where one does already.
+    """While the block runs, no other run may write at `path`. Raises PlaceError where one does already.
 
     The system's lock on a file beside it, which it lets go of when the process ends, in whichever way. A block within
     the block, as `train` has within the command, is the same run.
@@ -46,7 +50,7 @@ def reserved(path: Path) -> Iterator[None]:
     lock = path.with_name(f"{path.name}.lock")
     file = locked(lock)
     if file is None:
-        raise BlockingIOError(f"{path} belongs to a run that is going on: end it first, or give this one another name")
+        raise PlaceError(f"{path} belongs to a run that is going on: end it first, or give this one another name")
     token = MINE.set(MINE.get() | {path})
     try:
         yield
