@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,8 +59,9 @@ def reserved(path: Path) -> Iterator[None]:
         if fcntl:  # while it is held, or another run could take the file that goes away
             lock.unlink(missing_ok=True)
         os.close(file)
-        if not fcntl:  # Windows keeps an open file
-            lock.unlink(missing_ok=True)
+        if not fcntl:
+            with suppress(OSError):  # Windows keeps a file that somebody has open, as a second run may for a moment
+                lock.unlink()
 
 
 def locked(path: Path) -> int | None:
