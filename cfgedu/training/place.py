@@ -80,6 +80,13 @@ def locked(path: Path) -> int | None:
                 if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                     return None
                 raise
-        if not fcntl or (path.exists() and os.path.samestat(os.fstat(file), os.stat(path))):
+        if not fcntl or is_at(file, path):
             return file
         os.close(file)  # whoever held it has just removed it: this lock is on a file that nobody sees
+
+
+def is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
