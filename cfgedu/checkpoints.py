@@ -7,6 +7,7 @@ the network is rebuilt, and the sum of all tensors, by which a damaged file is k
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -34,10 +35,10 @@ CLASSES = {model.__name__: model for model in (MLP, TwinMLP, UNet, TwinUNet, Jud
 
 
 def checkpoint_path(name_or_path: str | Path) -> Path:
-    """A bare name such as "mnist-unet" means data/mnist-unet.safetensors of the course; anything else is a path."""
+    """A bare name such as "mnist-unet" means data/mnist-unet.safetensors of the course; else a path, ~ being home."""
     path = Path(name_or_path)
     is_name = path.name == str(name_or_path) and not path.suffix
-    return DATA / f"{path}.safetensors" if is_name else path
+    return DATA / f"{path}.safetensors" if is_name else Path(os.path.expanduser(path))
 
 
 def tensor_sum(tensors: dict[str, Tensor]) -> str:
@@ -53,9 +54,10 @@ def tensor_sum(tensors: dict[str, Tensor]) -> str:
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict) -> None:
     """All or nothing: the file at `path` is the old one or the new one, whenever the program stops.
 
-    The metadata get the entry "sha256", the sum of the tensors.
+    The metadata get the entry "sha256", the sum of the tensors. Tensors that share memory, as tied weights do, go into
+    the file once for each name.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     metadata = {**metadata, "sha256": tensor_sum(tensors)}
     files.write(path, save(tensors, metadata={"cfgedu": json.dumps(metadata)}))
 
@@ -131,7 +133,8 @@ def load_checkpoint(name_or_path: str | Path, device="cpu") -> tuple[nn.Module, 
         raise ValueError(f"{path} holds a {name!r} with config {config!r}, not one of {', '.join(CLASSES)}")
     weights = under("model", tensors)
     try:
-        model = CLASSES[name](**config)
+        with torch.device("cpu"):  # whichever the default device is: MPS has no float64, in which tables are made
+            model = CLASSES[name](**config)
         model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
         schedule = Schedule(tensors["alpha_bar"]) if "alpha_bar" in tensors else None
     except (TypeError, ValueError, RuntimeError, StopIteration) as error:

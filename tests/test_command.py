@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from cfgedu.models import MLP, TwinMLP, TwinUNet, UNet, weights_from
 from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
 from cfgedu.training import __main__ as training
-from cfgedu.training import command
-from cfgedu.training.state import Run
+from cfgedu.training import command, signals
+from cfgedu.training.state import State
 
+HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # a terminal that closes; not on Windows
 QUICK = ["--data", "digits", "--model", "mlp", "--width", "16", "--batch", "16", "--name", "quick"]
 
 
@@ -139,7 +141,7 @@ def test_dsm_trains_the_same_eps_network():
 
 def test_a_run_writes_the_averaged_weights_and_what_they_are(folder, capsys):
     assert run("--steps", 30, "--seed", 3, "--p-drop", 0.2) == 0
-    net, schedule, about = training.load_checkpoint("quick")
+    net, schedule, about = checkpoints.load_checkpoint("quick")
     losses = load_file(folder / "runs/quick.safetensors")["losses"]
     x, y = load("digits")
     expected = {
@@ -246,23 +248,25 @@ def test_what_goes_on_from_a_network_begins_at_its_averaged_weights_and_draws_an
     options = command.parse([*QUICK, "--steps", "30", "--resume"])
     generator = torch.Generator().manual_seed(0)
     model, _, _, _, _, about = command.recipe(options, generator)
-    begun = Run(model, generator, {"batch": 16, "lr": options.lr, "ema": options.ema}, about)
+    begun = State(model, generator, {"batch": 16, "lr": options.lr, "ema": options.ema}, about)
     seeded = generator.get_state()
-    begun.take_up(options.out, 30, 0)
+    begun.resume_from_weights(options.out, 30, 0)
     shipped = checkpoints.under("model", load_file(folder / "data/quick.safetensors"))
     for state in (begun.averaged_state(), model.state_dict()):
         assert all(torch.equal(shipped[name], tensor) for name, tensor in state.items())
-    assert begun.step == 20
+    assert begun.done == 20
     assert not torch.equal(generator.get_state(), seeded)  # or the batches of the first leg would come again
     assert not begun.optimizer.state_dict()["state"]
 
 
 @pytest.fixture
 def handlers():
-    """SIGTERM as the command sees it; what a test changes is put back."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """The signals as the command sees them; what a test changes is put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
     before = [signal.getsignal(number) for number in numbers]
-    signal.signal(signal.SIGTERM, training.stop)
+    for number in HANG_UP:
+        signal.signal(number, signal.SIG_DFL)  # a test under nohup would ignore it
+    signals.stop_like_ctrl_c()
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
@@ -273,6 +277,7 @@ def handlers():
     [
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGTERM, signal.default_int_handler),
+        *((number, signal.default_int_handler) for number in HANG_UP),
         (signal.SIGTERM, signal.SIG_IGN),  # as for a job that a script puts in the background
     ],
 )
@@ -358,6 +363,113 @@ def test_what_fails_says_so_without_a_traceback(folder, monkeypatch, capsys):
     assert capsys.readouterr().err == "MNIST is not here. No state was saved yet.\n"
 
 
+# ---- a place that cannot be had, and runs that end from outside ----
+
+
+def placed_at(folder):
+    """The words that start the command as a process, with its data and runs in `folder`."""
+    code = (
+        "import runpy, sys; from pathlib import Path; from cfgedu import checkpoints; "
+        "from cfgedu.training import command; checkpoints.DATA = command.DATA = Path(sys.argv.pop(1)) / 'data'; "
+        "runpy.run_module('cfgedu.training', run_name='__main__')"
+    )
+    return [sys.executable, "-c", code, str(folder), *QUICK, "--steps", "1000000", "--every", "1000000"]
+
+
+def wait_for(condition, process):
+    """Until the condition holds, while the process runs."""
+    start = time.monotonic()
+    while not condition():
+        assert process.poll() is None, f"it ended with {process.returncode}"
+        assert time.monotonic() < start + 120
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("out", ["folder", "file/net.safetensors", "x" * 300 + ".safetensors"])
+def test_an_out_that_cannot_be_written_is_found_before_training(folder, monkeypatch, capsys, out):
+    (folder / "folder").mkdir()
+    (folder / "file").write_text("mine")
+    monkeypatch.setattr(command, "load", lambda name: pytest.fail("it went on to the data"))
+    assert run("--steps", 5, "--out", folder / out, "--overwrite") == 1
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"--out cannot be written: \S+ \(.+\)\.\n", said)
+    assert out in said
+    assert sorted(path.name for path in folder.iterdir()) == ["file", "folder"]
+
+
+def test_a_folder_of_runs_that_cannot_be_made_is_found_before_training(folder, monkeypatch, capsys):
+    (folder / "runs").write_text("a file where the folder should be")
+    monkeypatch.setattr(command, "load", lambda name: pytest.fail("it went on to the data"))
+    assert run("--steps", 5) == 1
+    assert re.fullmatch(
+        r"the run's state cannot be written: .*runs.quick.safetensors \(.+\)\.\n", capsys.readouterr().err
+    )
+    assert [path.name for path in folder.iterdir()] == ["runs"]
+
+
+def test_out_may_begin_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    monkeypatch.setenv("USERPROFILE", str(folder / "home"))
+    assert run("--steps", 3, "--out", "~/nets/mine.safetensors") == 0
+    assert checkpoints.read(folder / "home/nets/mine.safetensors")[1]["steps"] == 3
+    assert not (folder / "~").exists()
+
+
+def test_a_second_run_of_one_name_is_told_so_and_a_crashed_one_blocks_nobody(folder, capsys):
+    state = folder / "runs/quick.safetensors"
+    state.parent.mkdir()
+    first = subprocess.Popen([*placed_at(folder), "--seed", "1"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(state.with_name("quick.safetensors.lock").exists, first)
+        for more in ([], ["--overwrite"]):
+            assert run("--steps", 5, *more) == 1
+            assert re.fullmatch(
+                r"\S+quick.safetensors belongs to a run that is going on: .*\n", capsys.readouterr().err
+            )
+        state.write_bytes(b"what the first run has saved by now")
+        assert run("--steps", 5, "--overwrite") == 1
+        assert run("--steps", 5, "--resume") == 1
+        assert state.read_bytes() == b"what the first run has saved by now"
+        assert not (folder / "data").exists()
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
+    assert len(list(state.parent.iterdir())) == 2  # its file and its lock, of which it could not take leave
+    assert run("--steps", 5, "--overwrite") == 0
+    assert list(state.parent.iterdir()) == [state]
+
+
+@pytest.mark.skipif(not HANG_UP, reason="Windows sends no such signal")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_closes_saves_the_run_unless_it_was_told_to_go_on(folder, ignored):
+    import pty
+    import termios
+
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))  # in a window without a width no bar is seen
+    begin = [sys.executable, "-c", "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"]
+    if ignored:
+        begin[-1] = begin[-1].replace("os.exec", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.exec")
+    process = subprocess.Popen([*begin, *placed_at(folder)], stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    try:
+        said = b""
+        while b"100" not in said.partition(b"training:")[2]:  # the bar moves: 100 is in its total
+            said += os.read(master, 1000)
+        time.sleep(0.5)
+        os.close(master)  # the window is closed: reading and writing fail from now on
+        if ignored:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2)
+            process.terminate()
+        process.wait(60)
+    finally:
+        process.kill()
+    assert checkpoints.read(folder / "runs/quick.safetensors")[1]["step"] > 0
+    assert [path.name for path in (folder / "runs").iterdir()] == ["quick.safetensors"]  # and no lock
+
+
 # ---- options ----
 
 
@@ -439,6 +551,7 @@ def test_it_runs_as_a_module():
 
 RANKS = """
 import sys
+import time
 from pathlib import Path
 import torch
 from safetensors.torch import save_file

@@ -232,7 +232,7 @@ def test_networks_that_do_not_stack(message):
 ARGUMENTS = {
     "steps must be an int": {"steps": 0},
     "batch must be an int": {"batch": 1.5},
-    "lr must be a number above 0": {"lr": -1.0},
+    "lr must be above 0": {"lr": -1.0},
     "ema must be a decay": {"ema": 1.0},
     "generator must be a torch.Generator": {"generator": 0},
     "loss must return one loss a row": {"loss": lambda *args: eps_rows(*args).mean()},

@@ -5,12 +5,17 @@ import os
 import pickle
 import re
 import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from cfgedu import checkpoints
+from cfgedu import checkpoints, training
 from cfgedu.losses import eps_loss
 from cfgedu.metrics import field_error
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
@@ -18,8 +23,10 @@ from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
 from cfgedu.toy import two_gaussians
 from cfgedu.training import Diverged, batches, load_checkpoint, load_or_train, save_checkpoint, train
-from cfgedu.training.loop import Bar
-from cfgedu.training.state import Run, learning_rate, uninterrupted
+from cfgedu.training.place import PlaceError, require_place
+from cfgedu.training.run import Bar, Run, learning_rate
+from cfgedu.training.signals import uninterrupted
+from cfgedu.training.state import State
 
 S = linear()
 MIXTURE = two_gaussians()
@@ -35,7 +42,7 @@ def loss(model, x0, y, generator):
 
 
 def run(steps, model=None, data=MIXTURE.sample, loss=loss, generator=None, **kwargs):
-    model, generator = model or net(), generator or seeded()
+    model, generator = net() if model is None else model, generator or seeded()
     losses = train(model, loss, data, steps, batch=16, generator=generator, **kwargs)
     return model, losses, generator
 
@@ -116,7 +123,8 @@ def test_the_bar_shows_loss_and_images_a_second():
     shown = io.StringIO()
     bar = Bar(total=4, initial=2, file=shown, mininterval=0)
     bar.set_postfix_str("loss 0.1234", refresh=False)
-    bar.update_with(torch.zeros(64, 1, 8, 8))
+    bar.rows = 64
+    bar.update()
     bar.close()
     assert "images/s, loss 0.1234" in shown.getvalue()
     assert "3/4" in shown.getvalue()
@@ -235,7 +243,7 @@ def test_a_resumed_moment_lies_in_memory_as_its_weights_do(tmp_path):
     x, y = torch.randn(40, 1, 8, 8, generator=seeded(3)), torch.arange(40) % 3
     path = tmp_path / "run.safetensors"
     run(2, channels_last(UNet), batches(x, y), checkpoint=path)
-    state = Run(channels_last(UNet), seeded(), {"batch": 16, "lr": 3e-3, "ema": 0.999})
+    state = State(channels_last(UNet), seeded(), {"batch": 16, "lr": 3e-3, "ema": 0.999})
     state.load(path, 2)
     moments = [(p, state.optimizer.state[p][key]) for p in state.weights for key in ("exp_avg", "exp_avg_sq")]
     assert all(moment.stride() == p.stride() for p, moment in moments)
@@ -362,6 +370,232 @@ def test_another_modules_weights_are_not_resumed(tmp_path):
         run(5, nn.Linear(3, 2), data, square, checkpoint=tmp_path / "linear.safetensors", resume=True)
 
 
+# ---- networks with more than weights ----
+
+
+class Odd(nn.Module):
+    """A Denoiser of points with whatever a network can hold beside its own weights."""
+
+    def __init__(self, frozen=False, norm=False, counter=False, tied=False):
+        super().__init__()
+        self.K, self.counting = 2, counter
+        self.inlet, self.hidden, self.outlet = nn.Linear(2, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.norm = nn.BatchNorm1d(6) if norm else nn.Identity()
+        self.inlet.requires_grad_(not frozen)
+        if tied:
+            self.outlet.weight = nn.Parameter(self.outlet.weight.detach().clone())
+            self.again = nn.Linear(6, 2)
+            self.again.weight = self.outlet.weight
+        if counter:
+            self.register_buffer("asked", torch.zeros((), dtype=torch.long))
+            self.register_buffer("scratch", torch.zeros(3), persistent=False)
+
+    def forward(self, x, t, y):
+        if self.counting:
+            self.asked = self.asked + 1  # another tensor each time, as such code goes
+        h = self.norm(self.hidden(torch.tanh(self.inlet(x))))
+        return self.outlet(h) + (self.again(h) if hasattr(self, "again") else 0)
+
+
+ODD = {name: {name: True} for name in ("frozen", "norm", "counter", "tied")}
+ODD["all of it"] = dict.fromkeys(ODD, True)
+
+
+def odd(parts, seed=0):
+    with weights_from(seeded(seed)):
+        return Odd(**parts)
+
+
+def alike(a, b):
+    states = [{name: t.clone() for name, t in run[0].state_dict().items()} for run in (a, b)]
+    return same(a, b) and all(torch.equal(states[0][name], states[1][name]) for name in states[0] | states[1])
+
+
+@pytest.mark.parametrize("parts", ODD.values(), ids=list(ODD))
+def test_frozen_weights_buffers_and_tied_weights_survive(tmp_path, parts):
+    path = tmp_path / "run.safetensors"
+    first = {name: t.clone() for name, t in odd(parts).state_dict().items()}
+    whole = run(30, odd(parts))
+    run(12, odd(parts), checkpoint=path)
+    resumed = run(30, odd(parts, seed=9), generator=seeded(9), checkpoint=path, resume=True)
+    assert alike(whole, resumed)
+    saved = checkpoints.under("model", checkpoints.read(path)[0])
+    assert saved.keys() == first.keys()
+    assert all(torch.equal(saved[name], t) for name, t in whole[0].state_dict().items())
+    moved = {name for name, t in saved.items() if not torch.equal(t, first[name])}
+    assert moved == {name for name in first if not (parts.get("frozen") and name.startswith("inlet"))}
+    if parts.get("tied"):
+        assert resumed[0].again.weight is resumed[0].outlet.weight
+    if parts.get("counter"):
+        assert resumed[0].asked == 30
+
+
+@pytest.mark.parametrize("parts", ODD.values(), ids=list(ODD))
+def test_what_a_broken_off_step_did_to_buffers_is_undone(tmp_path, parts):
+    path, calls = tmp_path / "run.safetensors", []
+
+    def breaks_off(model, *batch):
+        value = loss(model, *batch)  # which has asked the network already
+        calls.append(1)
+        if len(calls) == 13:
+            raise KeyboardInterrupt
+        return value
+
+    stopped = odd(parts)
+    with pytest.raises(KeyboardInterrupt):
+        run(30, stopped, loss=breaks_off, checkpoint=path)
+    expected = run(12, odd(parts))[0].state_dict()
+    assert all(torch.equal(expected[name], t) for name, t in stopped.state_dict().items())
+    assert alike(run(30, odd(parts)), run(30, odd(parts, seed=9), checkpoint=path, resume=True))
+
+
+def test_a_step_that_diverges_leaves_no_nan_in_buffers():
+    model, calls = odd({"norm": True}), []
+
+    def breaks(model, x0, y, generator):
+        calls.append(1)
+        return model(x0 * (float("nan") if len(calls) == 6 else 1), y, y).square().mean()
+
+    with pytest.raises(Diverged):
+        run(10, model, loss=breaks)
+    assert all(torch.isfinite(t).all() for t in model.state_dict().values())
+    assert model.norm.num_batches_tracked == 5
+
+
+def test_a_run_with_other_frozen_weights_is_another_run(tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(3, odd({}), checkpoint=path)
+    with pytest.raises(ValueError, match=r"frozen \[\] there, \['inlet.bias', 'inlet.weight'\] here"):
+        run(5, odd({"frozen": True}), checkpoint=path, resume=True)
+
+
+def test_a_compiled_network_is_refused_before_the_first_step(tmp_path):
+    compiled, asked = torch.compile(net()), []
+    data = lambda n, generator: asked.append(n) or MIXTURE.sample(n, generator)
+    with pytest.raises(TypeError, match=r"model must be the network itself .* got torch.compile's OptimizedModule"):
+        run(5, compiled, data, checkpoint=tmp_path / "run.safetensors")
+    assert not asked
+    with pytest.raises(TypeError, match=r"model must be one of MLP, .* got OptimizedModule"):
+        save_checkpoint(tmp_path / "net.safetensors", compiled, S, {})
+    assert not list(tmp_path.iterdir())
+
+
+# ---- the place of a checkpoint ----
+
+
+def refused(checkpoint, error, words, **more):
+    asked = []
+    with pytest.raises(error, match=words):
+        run(5, data=lambda n, generator: asked.append(n), checkpoint=checkpoint, **more)
+    assert not asked  # no step was begun
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_first_step(tmp_path):
+    refused(tmp_path, PlaceError, r"checkpoint cannot be written: .* \(it is a folder\)")
+    (tmp_path / "file").write_text("mine")
+    refused(tmp_path / "file/run.safetensors", PlaceError, r"checkpoint cannot be written: .*run.safetensors \(.*\)")
+    refused(tmp_path / ("x" * 300), PlaceError, r"checkpoint cannot be written: .*x \(.*\)")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="who may do everything is refused nothing")
+def test_a_folder_that_is_not_ours_is_found_before_the_first_step(tmp_path):
+    tmp_path.chmod(0o500)
+    refused(tmp_path / "new/run.safetensors", PlaceError, "checkpoint cannot be written: .*Permission denied")
+
+
+def test_a_folder_that_is_not_there_yet_is_made_with_the_first_file(tmp_path):
+    require_place("checkpoint", tmp_path / "a/b/run.safetensors")
+    assert not list(tmp_path.iterdir())
+    run(3, checkpoint=tmp_path / "a/b/run.safetensors")
+    assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["run.safetensors"]
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    run(3, checkpoint="~/mine/run.safetensors")
+    assert (tmp_path / "mine/run.safetensors").is_file()
+    assert load_checkpoint("~/mine/run.safetensors")[2]["step"] == 3
+    assert checkpoints.checkpoint_path("mine") == checkpoints.DATA / "mine.safetensors"
+
+
+def test_a_second_run_at_the_same_place_is_told_so(tmp_path):
+    path, second = tmp_path / "run.safetensors", []
+
+    def data(n, generator):
+        if not second:
+            with ThreadPoolExecutor(1) as pool:  # as another process would, which the command's tests start
+                second.append(pool.submit(refused, path, PlaceError, "belongs to a run that is going on"))
+        return MIXTURE.sample(n, generator)
+
+    first = run(5, data=data, checkpoint=path)
+    second[0].result()
+    assert same(first, run(5))
+    assert list(tmp_path.iterdir()) == [path]
+    run(8, checkpoint=path, resume=True)  # the place is free again
+
+
+def test_the_lock_file_of_a_crashed_run_blocks_nobody(tmp_path):
+    path = tmp_path / "run.safetensors"
+    path.with_name("run.safetensors.lock").touch()
+    run(3, checkpoint=path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- around the loop ----
+
+
+class NoDoubles(TorchFunctionMode):
+    """As where MPS is the default device, which has no float64: none may be made without naming another device."""
+
+    def __torch_function__(self, function, types, arguments=(), kwargs=None):
+        kwargs = kwargs or {}
+        if kwargs.get("dtype") is torch.float64 and function is torch.tensor and kwargs.get("device") is None:
+            raise TypeError("the default device has no float64")
+        return function(*arguments, **kwargs)
+
+
+def test_checkpoints_come_and_go_under_another_default_device(tmp_path):
+    path, first, second = tmp_path / "run.safetensors", net(), net(seed=9)
+    x0, y = MIXTURE.sample(50, seeded(5))
+    square = lambda model, x0, y, generator: (model(x0, y + 1, y) - x0).square().mean()
+    data = batches(x0, y)
+    expected = run(12, net(), data, square)
+    with torch.device("meta"), NoDoubles():
+        run(5, first, data, square, checkpoint=path)
+        losses = run(12, second, data, square, checkpoint=path, resume=True)[1]
+        loaded, _, _ = load_checkpoint(path)
+    assert torch.equal(losses, expected[1])
+    assert torch.equal(loaded.outlet.weight, expected[0].outlet.weight)
+    finished = save_checkpoint(tmp_path / "net.safetensors", net(), S, {})
+    with torch.device("meta"):
+        schedule = load_checkpoint(finished)[1]
+    assert torch.equal(schedule.alpha_bar, S.alpha_bar)
+
+
+def test_training_loads_no_command_no_images_no_downloads():
+    code = "import sys, cfgedu.training; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "cfgedu.training.loop" in loaded
+    unwanted = {"cfgedu.training.command", "cfgedu.training.__main__", "cfgedu.images", "sklearn", "pooch"}
+    assert not unwanted & set(loaded)
+
+
+FLOORS = ("signals place parallel arguments", "state", "run", "loop many", "judge command", "__main__")
+
+
+def test_a_batch_goes_down_through_the_layers_of_training():
+    """From the loop to the run, its state and the checks: no module imports from its own floor or from above."""
+    floor = {module: height for height, modules in enumerate(FLOORS) for module in modules.split()}
+    folder = Path(training.__file__).parent
+    assert floor.keys() == {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    for module in floor:
+        used = re.findall(r"from cfgedu\.training\.(\w+) import", (folder / f"{module}.py").read_text(encoding="utf-8"))
+        assert all(floor[other] < floor[module] for other in used), module
+
+
 # ---- bad input and bad luck ----
 
 
@@ -408,9 +642,12 @@ def test_data_that_is_not_finite_is_refused_before_its_step(n):
         ({"cool_down": -1}, ValueError, r"cool_down must be an int in 0..steps = 5, got -1"),
         ({"cool_down": 6}, ValueError, r"cool_down must be an int in 0..steps = 5, got 6"),
         ({"cool_down": 0.5}, ValueError, r"cool_down must be an int in 0..steps = 5, got 0.5"),
-        ({"lr": 0.0}, ValueError, "lr must be a number above 0, got 0.0"),
-        ({"lr": float("nan")}, ValueError, "lr must be a number above 0, got nan"),
+        ({"lr": 0.0}, ValueError, "lr must be above 0, got 0.0"),
+        ({"lr": float("nan")}, ValueError, "lr must be above 0, got nan"),
         ({"ema": 1.0}, ValueError, r"ema must be a decay in \[0, 1\), got 1.0"),
+        ({"lr": "fast"}, ValueError, "lr must be above 0, got 'fast'"),
+        ({"model": lambda x, t, y: x}, TypeError, "model must be a network, an nn.Module, got function"),
+        ({"model": net().requires_grad_(False)}, ValueError, "model must have weights to train, got a MLP without any"),
         ({"generator": 0}, TypeError, "generator must be a torch.Generator, got int"),
         ({"data": lambda n, g: MIXTURE.sample(n + 1, g)}, ValueError, "x0 from data must have the 16 rows .* got 17"),
         (
@@ -429,7 +666,7 @@ def test_data_that_is_not_finite_is_refused_before_its_step(n):
 def test_arguments_are_checked(arguments, error, words):
     given = {"steps": 5, "batch": 16, "generator": seeded(), "data": MIXTURE.sample, "loss": loss, **arguments}
     with pytest.raises(error, match=words):
-        train(net(), given.pop("loss"), given.pop("data"), given.pop("steps"), **given)
+        train(given.pop("model", net()), given.pop("loss"), given.pop("data"), given.pop("steps"), **given)
 
 
 # ---- checkpoints ----

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -130,30 +131,36 @@ def sweep(
     of other networks, samplers or scales are kept.
     """
     judging, _, about = judge
-    samplers, scales = list(samplers), list(scales)
     real = about["extra"]["mean"], about["extra"]["covariance"]
     made = {
         name: {"steps": steps, "seed": seed, "checkpoint": net[2]["sha256"], "judge": about["sha256"]}
         for name, net in networks.items()
     }
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    rows = [row for row in rows if row["network"] not in made or made[row["network"]].items() <= row.items()]
-    rows = [row for row in rows if row["network"] not in made or row["sampler"] not in samplers or row["n"] == n]
+    samplers = list(samplers)
+    rows = [row for row in read_rows(path) if still_holds(row, made.get(row["network"]), samplers, n)]
     known = {(row["network"], row["sampler"], row["r"]) for row in rows}
-    for name, (model, schedule, _) in networks.items():
-        for sampler in samplers:
-            for r in scales:
-                if (name, sampler, r) in known:
-                    continue
-                start = time.perf_counter()
-                images, y = generate(model, schedule, sampler, r, shape, n, steps, seed)
-                seconds = round(time.perf_counter() - start, 1)
-                row = {"network": name, "sampler": sampler, "r": r, **judged(judging, real, images, y)}
-                rows.append({**row, "n": n, **made[name], "seconds": seconds})
-                write_rows(path, rows)
-                told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
-                print(f"{name:<6}{sampler:<16}r = {r:<4g}{told}  {seconds:.0f} s", flush=True)
+    for name, sampler, r in product(networks, samplers, scales):
+        if (name, sampler, r) in known:
+            continue
+        model, schedule, _ = networks[name]
+        start = time.perf_counter()
+        images, y = generate(model, schedule, sampler, r, shape, n, steps, seed)
+        seconds = round(time.perf_counter() - start, 1)
+        row = {"network": name, "sampler": sampler, "r": r, **judged(judging, real, images, y)}
+        rows.append({**row, "n": n, **made[name], "seconds": seconds})
+        write_rows(path, rows)
+        told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
+        print(f"{name:<6}{sampler:<16}r = {r:<4g}{told}  {seconds:.0f} s", flush=True)
     return rows
+
+
+def still_holds(row: dict, made: dict | None, samplers: list[str], n: int) -> bool:
+    """Whether a row need not be made again; `made` is None where its network is not being measured."""
+    return made is None or (made.items() <= row.items() and (row["sampler"] not in samplers or row["n"] == n))
+
+
+def read_rows(path: Path) -> list[dict]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:

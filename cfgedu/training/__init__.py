@@ -7,8 +7,9 @@ The command `python -m cfgedu.training` trains the networks on images; --help ex
 
 from cfgedu.checkpoints import load_checkpoint, load_or_train, save_checkpoint
 from cfgedu.training.judge import train_judge
-from cfgedu.training.loop import Diverged, batches, train
+from cfgedu.training.loop import batches, train
 from cfgedu.training.many import train_stack
+from cfgedu.training.run import Diverged
 
 __all__ = [
     "Diverged",

@@ -1,18 +1,21 @@
 """The training command: `python -m cfgedu.training --help`."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
 from cfgedu.checkpoints import read, save_checkpoint
 from cfgedu.training.command import command_line, parse, recipe, shown
-from cfgedu.training.loop import Diverged, batches, train
+from cfgedu.training.loop import batches, train
 from cfgedu.training.parallel import processes, rank, world
-from cfgedu.training.state import Run
+from cfgedu.training.place import PlaceError, require_place, reserved
+from cfgedu.training.run import Diverged
+from cfgedu.training.signals import stop_like_ctrl_c
+from cfgedu.training.state import State
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 words += f" Go on with\n  {command_line(arguments, world(), '--resume')}"
         except Diverged as error:
             words = f"{error}. {kept(options.state)} Start again under another --name with half of --lr {options.lr:g}."
+        except PlaceError as error:  # a state that is there may be another run's
+            words = f"{error}."
         except (OSError, ValueError) as error:
             words = f"{str(error).rstrip('.')}. {kept(options.state)}"
         if rank() == 0:
@@ -40,6 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def carry_out(options: argparse.Namespace, command: str) -> str:
     """Train and save; returns what there is to say about it."""
+    with ExitStack() as whole_run:
+        if rank() == 0:
+            require_place("--out", options.out)
+            require_place("the run's state", options.state)
+            whole_run.enter_context(reserved(options.state))  # before --overwrite removes anything
+        return train_and_save(options, command)
+
+
+def train_and_save(options: argparse.Namespace, command: str) -> str:
     generator = torch.Generator().manual_seed(options.seed)
     model, schedule, loss, x, y, about = recipe(options, generator)
     if rank() == 0:
@@ -51,9 +65,9 @@ def carry_out(options: argparse.Namespace, command: str) -> str:
     where = {"checkpoint": options.state, "resume": options.resume, "every": options.every}
     length = {"steps": options.steps, "cool_down": options.cool_down}
     if options.resume and not options.state.exists():  # every process writes the same, before any of them goes on
-        run = Run(model, generator, settings, about)
-        run.take_up(options.out, options.steps, options.cool_down)
-        run.save(options.state)
+        state = State(model, generator, settings, about)
+        state.resume_from_weights(options.out, options.steps, options.cool_down)
+        state.save(options.state)
         if rank() == 0:
             print(f"From the averaged weights in {shown(options.out)}, with a new optimizer: the run's state is gone")
     data = batches(x, y)
@@ -91,13 +105,6 @@ def kept(state: Path) -> str:
         return f"What is in {shown(state)} is no state of a run: remove it, or choose another --name."
 
 
-def stop(*_) -> None:
-    """On SIGTERM (`kill`, or a cluster's time limit): as Ctrl-C, which a job in the background of a script ignores."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
+    stop_like_ctrl_c()
     sys.exit(main())

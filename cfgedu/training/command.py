@@ -31,17 +31,15 @@ ABOUT = """\
 Trains one network on images, with condition dropout or as a twin, so that guidance finds both of its predictions in it:
 eps_hat(x_t, t, y) and eps_hat(x_t, t, NULL). The weights that are saved are an average over the steps."""
 MORE = """\
-how long it takes (one thread of 2020s server CPUs, default width and batch; GPUs were not measured, and get float32):
-  mnist   --model unet  0.22 s a step, 52,000 steps in 193 minutes  --model twin  0.37 s, 31,000 steps in 190 minutes
-  digits  --model mlp   3 ms a step, 3,000 steps in 10 seconds      --model unet  0.03 s, 5,000 steps in 3 minutes
 The loss does not go to zero: eps cannot be told from x_t alone. It falls fast for some hundred steps, then slowly, and
-samples go on improving while it seems to stand still.
+samples go on improving while it seems to stand still. data/README.md tells how long the networks there took.
 
 stopping and going on:
-  Ctrl-C saves the whole state of the run to runs/NAME.safetensors, as happens every --every steps anyway. The same
-  command with --resume goes on from there, on the CPU with the same number of threads bit for bit as if it had not
-  stopped. A finished run is prolonged in the same way: --resume --steps MORE. If it had cooled down, the rate rises
-  again first; the checkpoint tells all `legs` of such a run, and its `command` is that of the last.
+  Ctrl-C, `kill` and a terminal that closes save the whole state of the run to runs/NAME.safetensors, as happens every
+  --every steps anyway. The same command with --resume goes on from there, on the CPU with the same number of threads
+  bit for bit as if it had not stopped. A finished run is prolonged in the same way: --resume --steps MORE. If it had
+  cooled down, the rate rises again first; the checkpoint tells all `legs` of such a run, and its `command` is that of
+  the last.
   Where only the network in data/ is left, as after a fresh clone, --resume goes on from its averaged weights with a new
   optimizer, and the leg says so.
 
@@ -190,9 +188,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         own.error(f"argument --name: must be a plain name without folder or ending, got {name!r}")
     options.state, options.out = DATA.parent / "runs" / f"{name}.safetensors", checkpoint_path(options.out or name)
     for path in (options.state, options.out):
-        if path.exists() and not options.resume and not options.overwrite:
+        if os.path.exists(path) and not options.resume and not options.overwrite:
             own.error(f"{shown(path)} exists: choose another --name, --resume that run, or --overwrite it")
-    if options.resume and not options.state.exists() and not options.out.exists():
+    if options.resume and not os.path.exists(options.state) and not os.path.exists(options.out):
         own.error(
             f"--resume: there is no run in {shown(options.state)} and no network in {shown(options.out)}; without "
             "--resume, a run is started"
@@ -211,8 +209,8 @@ def recipe(options: argparse.Namespace, generator: torch.Generator):
         model: nn.Module = NETWORKS[options.model](int(y.max()) + 1, options.T, **size)
     model.to(options.device)
     if options.device.type == "cpu" and "mlp" not in options.model:
-        # A step of 211 ms takes 188 (one thread, batch 64). Measured too, and not used: bf16 is 8 times slower on a CPU
-        # without units for it; torch.compile saves a seventh, and wants a C++ compiler and a minute first.
+        # It saves a tenth. Not used: bf16, slower on a CPU without units for it, and torch.compile, which wants a C++
+        # compiler and a minute first.
         model.to(memory_format=torch.channels_last)
     about = {name: getattr(options, name) for name in ("data", "loss", "schedule", "p_drop", "seed")}
     about["data_sha256"] = data_sum(x, y)

@@ -8,17 +8,17 @@ where `train` would have brought it with the same rows.
     losses = train_stack(nets, loss, mixture.sample, 3000, batch=256, generator=g)      # (3000, M)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
-from tqdm import tqdm
 
 from cfgedu.edges import shape
-from cfgedu.training.loop import CLIP, Data, Diverged, require_arguments, require_batch
-from cfgedu.training.state import Run, learning_rate
+from cfgedu.training.arguments import require_loss, require_settings
+from cfgedu.training.run import CLIP, Data, Run
 
 RowLoss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 
@@ -38,7 +38,7 @@ class Stack(nn.Module):
     """M networks as one function of M B rows, of which the first B belong to the first network, and so on.
 
     To the functions of the course it looks like one network with a large batch; `pair` is for stacks of twins.
-    Its weights are copies, (M, ...) each; `unstack` writes them back.
+    Its weights are copies, (M, ...) each; `stacked` writes them back.
     """
 
     def __init__(self, models: Sequence[nn.Module]):
@@ -67,13 +67,19 @@ class Stack(nn.Module):
         eps_un, eps_cond = self.call("pair", x, t, y)
         return eps_un.flatten(0, 1), eps_cond.flatten(0, 1)
 
-    @torch.no_grad()
-    def unstack(self, models: Sequence[nn.Module]) -> None:
-        """Give each network its own weights back."""
-        for m, model in enumerate(models):
-            own = dict(model.named_parameters())
-            for name, weight in zip(self.names, self.weights):
-                own[name].copy_(weight[m])
+
+@contextmanager
+def stacked(models: Sequence[nn.Module]) -> Iterator[Stack]:
+    """The models as a Stack; on every way out of the block each gets its own weights back."""
+    stack = Stack(models)
+    try:
+        yield stack
+    finally:
+        with torch.no_grad():
+            for m, model in enumerate(models):
+                own = dict(model.named_parameters())
+                for name, weight in zip(stack.names, stack.weights):
+                    own[name].copy_(weight[m])
 
 
 def train_stack(
@@ -102,42 +108,20 @@ def train_stack(
     Raises TypeError or ValueError for arguments, data or losses that do not fit, Diverged (a RuntimeError) when the
     loss or the gradient of one network is no longer finite.
     """
+    settings = require_settings(steps, batch, lr, ema, generator)
     require_models(models)
-    require_arguments(steps, batch, lr, ema, generator)
-    M, device = len(models), next(models[0].parameters()).device
-    stack = Stack(models)
-    run = Run(stack, generator, {"batch": batch, "lr": lr, "ema": ema})
-    losses = []
-    bar = tqdm(total=steps, desc=f"training {M} networks", unit="step")
-    try:
-        while run.step < steps:
-            x0, y = data(M * batch, generator)
-            require_batch(x0, y, M * batch, getattr(models[0], "K", None))
+    M, title = len(models), f"training {len(models)} networks"
+    with stacked(models) as stack, Run(stack, generator, settings, steps=steps, title=title) as run:
+        for _ in run.steps():
+            x0, y = run.draw(data, M * batch)
             run.optimizer.zero_grad()
-            rows = loss(stack, x0.to(device), y.to(device), generator)
-            if not isinstance(rows, Tensor) or rows.shape[:1] != (M * batch,):
-                raise ValueError(f"loss must return one loss a row, shape ({M * batch}, ...), got {shape(rows)}")
-            own = rows.reshape(M, -1).mean(1)  # (M B, ...) -> (M,)
-            own.sum().backward()  # no network has a part in another's loss: each gets its own gradient
+            rows = loss(stack, x0, y, generator)
+            require_loss(rows, M * batch)
+            values = rows.reshape(M, -1).mean(1)  # (M B, ...) -> (M,)
+            values.sum().backward()  # no network has a part in another's loss: each gets its own gradient
             norms = clip_norms(run.weights, CLIP)
-            good = torch.isfinite(own) & torch.isfinite(norms)
-            if not good.all():
-                m = int((~good).nonzero()[0])
-                raise Diverged(
-                    f"step {run.step + 1} gave network {m} a loss of {own[m].item():.6g} with a gradient of norm "
-                    f"{norms[m].item():.6g}: training stopped; all hold their averaged weights of the good steps before"
-                )
-            losses.append(own.detach())
-            run.update(own.detach().mean(), learning_rate(run.step + 1, lr, steps))
-            if run.step % 20 == 0 or run.step == steps:
-                low, high = losses[-1].aminmax()
-                bar.set_postfix_str(f"losses {low:.4f} to {high:.4f}", refresh=False)
-            bar.update()
-    finally:
-        bar.close()
-        stack.load_state_dict(run.averaged_state())
-        stack.unstack(models)
-    return torch.stack(losses).cpu()
+            run.step(values, norms)
+    return run.history()
 
 
 def clip_norms(weights: Sequence[Tensor], largest: float) -> Tensor:
@@ -145,10 +129,11 @@ def clip_norms(weights: Sequence[Tensor], largest: float) -> Tensor:
 
     `torch.nn.utils.clip_grad_norm_` for a stack: over all networks together it would let one slow the others down.
     """
-    norms = torch.stack([w.grad.flatten(1).norm(dim=1) for w in weights]).norm(dim=0)
+    gradients = [w.grad for w in weights if w.grad is not None]
+    norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
     factor = (largest / (norms + 1e-6)).clamp(max=1.0)
-    for w in weights:
-        w.grad.mul_(factor.reshape(-1, *[1] * (w.ndim - 1)))
+    for g in gradients:
+        g.mul_(factor.reshape(-1, *[1] * (g.ndim - 1)))
     return norms
 
 

@@ -1,10 +1,7 @@
 """The state of a training run: all that has to survive an interruption, in one safetensors file."""
 
 import math
-import signal
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,68 +9,83 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cfgedu.checkpoints import describe, prefixed, read, under, write
+from cfgedu.training.signals import uninterrupted
 
-WARM_UP = 100  # steps
 
+class State:
+    """Weights, their average, buffers, the optimizer, the generator and the losses, all of the same step.
 
-class Run:
-    """What has to survive an interruption: weights, their average, the optimizer, the generator, the losses so far.
-
-    `about` holds JSON-able facts of the run that a file must share with it to be resumed, where the file tells them.
+    `settings` (batch, lr, ema) and `about`, JSON-able facts of the recipe, are what a file must share with the run to
+    be resumed; a file or a run without `about` fits any.
     """
 
     def __init__(self, model: nn.Module, generator: torch.Generator, settings: dict, about: dict | None = None):
         self.model, self.generator, self.settings, self.about = model, generator, settings, about
         self.weights = [p for p in model.parameters() if p.requires_grad]
-        self.average = [p.detach().clone() for p in self.weights]
+        number = {p: i for i, p in enumerate(self.weights)}
+        named = list(model.named_parameters(remove_duplicate=False))  # tied weights have several names
+        self.number = {name: number[p] for name, p in named if p.requires_grad}
+        self.frozen = sorted(name for name, p in named if not p.requires_grad)
         self.optimizer = torch.optim.AdamW(self.weights, fused=True)
-        self.losses: list[float] = []
-        self.legs: list[dict[str, int]] = []
-        self.random = generator.get_state()
+        self.losses: list = []  # a float a step, or a list of them where many networks are trained side by side
+        self.segments: list[dict] = []  # of the learning rate: "legs" in the file
         self.seconds, self.timed, self.clock = 0.0, 0, time.perf_counter()  # `seconds` is the time of `timed` steps
+        self.average = [p.detach().clone() for p in self.weights]
+        self.keep()
 
     @property
-    def step(self) -> int:
+    def done(self) -> int:
+        """How many steps were taken."""
         return len(self.losses)
 
-    def begin(self, steps: int, cool_down: int) -> None:
-        """Note that from here on the rate is that of `steps` and `cool_down`; a prolonged run has several such legs."""
-        leg = {"steps": steps, "cool_down": cool_down}
-        if not self.legs or self.legs[-1] | leg != self.legs[-1]:
-            self.legs.append({"after": self.step, **leg})
+    def keep(self) -> None:
+        """Hold on to what the step to come changes before it is complete: the generator and the buffers."""
+        self.random = self.generator.get_state()
+        self.buffers = {name: b.clone() for name, b in self.model.named_buffers(remove_duplicate=False)}
 
-    def update(self, value: Tensor, lr: float) -> None:
+    def begin(self, steps: int, cool_down: int) -> None:
+        """Note that from here on the rate is that of `steps` and `cool_down`; a prolonged run has several segments."""
+        segment = {"steps": steps, "cool_down": cool_down}
+        if not self.segments or self.segments[-1] | segment != self.segments[-1]:
+            self.segments.append({"after": self.done, **segment})
+
+    def update(self, loss: Tensor, lr: float) -> None:
         """One step of AdamW at the rate lr, then average <- d average + (1 - d) weights, d = min(ema, n / (n + 9)).
 
         Until n is large the average forgets faster, or the first, untrained weights would outweigh a short run.
         """
-        n = self.step + 1
+        n = self.done + 1
         decay = min(self.settings["ema"], n / (n + 9))
         with uninterrupted():  # the parts of the state change together or not at all
             self.optimizer.param_groups[0]["lr"] = lr
             self.optimizer.step()
             get_ema_multi_avg_fn(decay)(self.average, self.weights, None)
-            self.losses.append(value.item())
-            self.random = self.generator.get_state()
+            self.losses.append(loss.tolist())
+            self.keep()
             now = time.perf_counter()
             self.seconds, self.timed, self.clock = self.seconds + now - self.clock, self.timed + 1, now
 
+    def raw_state(self) -> dict[str, Tensor]:
+        """The model's state after the last complete step."""
+        state = self.model.state_dict()
+        return state | {name: buffer for name, buffer in self.buffers.items() if name in state}
+
     def averaged_state(self) -> dict[str, Tensor]:
-        """The model's state with the averaged weights in place of the raw ones."""
-        names = [name for name, p in self.model.named_parameters() if p.requires_grad]
-        return {**self.model.state_dict(), **dict(zip(names, self.average))}
+        """The same with the averaged weights in place of the raw ones; buffers and frozen weights have no average."""
+        return self.raw_state() | {name: self.average[i] for name, i in self.number.items()}
 
     def save(self, path: Path) -> None:
         tensors = {
             **prefixed("model", self.averaged_state()),
-            **prefixed("raw", self.model.state_dict()),
+            **prefixed("raw", self.raw_state()),
             "generator": self.random,
-            "losses": torch.tensor(self.losses, dtype=torch.float64),
+            "losses": torch.tensor(self.losses, dtype=torch.float64, device="cpu"),
         }
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= prefixed(f"optimizer.{i}", state)
-        progress = {"step": self.step, "legs": self.legs, "seconds": self.seconds, "timed": self.timed}
-        write(path, tensors, {**describe(self.model), "settings": self.settings, "about": self.about, **progress})
+        metadata = {**describe(self.model), "settings": self.settings, "about": self.about, "frozen": self.frozen}
+        progress = {"step": self.done, "legs": self.segments, "seconds": self.seconds, "timed": self.timed}
+        write(path, tensors, metadata | progress)
 
     def load(self, path: Path, steps: int) -> None:
         """Raises ValueError, with nothing changed, for a file of another model or another run."""
@@ -84,8 +96,7 @@ class Run:
         self.compare(path, metadata, raw)
         if metadata["step"] > steps:
             raise ValueError(f"steps must be at least the {metadata['step']} that {path} has done, got {steps}")
-        self.model.load_state_dict(under("model", tensors))
-        self.average = [p.detach().clone() for p in self.weights]
+        self.load_weights(under("model", tensors))
         self.model.load_state_dict(raw)
         state = {}
         for name, tensor in under("optimizer", tensors).items():
@@ -95,17 +106,17 @@ class Run:
             state.setdefault(int(i), {})[key] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.generator.set_state(tensors["generator"])
-        self.random = tensors["generator"]
-        self.losses, self.legs = tensors["losses"].tolist(), metadata.get("legs", [])
+        self.losses, self.segments = tensors["losses"].tolist(), metadata.get("legs", [])
         self.seconds, self.timed = metadata.get("seconds", 0.0), metadata.get("timed", 0)
         self.clock = time.perf_counter()
+        self.keep()
 
-    def take_up(self, path: Path, steps: int, cool_down: int) -> None:
+    def resume_from_weights(self, path: Path, steps: int, cool_down: int) -> None:
         """Go on from the finished network in `path`, where that is all that is left of its run.
 
         Weights and average both begin at the averaged weights. AdamW begins anew, the generator at a seed made from the
         file's sum, and the losses of the steps before are unknown (nan): the run goes on, but not bit for bit as if it
-        had not ended. Its leg says so. Raises as `load`, and where there are no further steps to take.
+        had not ended. Its segment says so. Raises as `load`, and where there are no further steps to take.
         """
         tensors, metadata = read(path)
         weights = under("model", tensors)
@@ -113,18 +124,23 @@ class Run:
         self.compare(path, metadata | found, weights)
         if metadata["steps"] >= steps:
             raise ValueError(f"steps must be more than the {metadata['steps']} that {path} has done, got {steps}")
-        self.model.load_state_dict(weights)
-        self.average = [p.detach().clone() for p in self.weights]
+        self.load_weights(weights)
         self.generator.manual_seed(int(metadata["sha256"][:15], 16))
-        self.random = self.generator.get_state()
-        self.losses, self.legs = [math.nan] * metadata["steps"], metadata.get("legs", [])
+        self.losses, self.segments = [math.nan] * metadata["steps"], metadata.get("legs", [])
         self.seconds, self.timed = metadata["seconds"], metadata["timed_steps"]
+        self.keep()
         self.begin(steps, cool_down)
-        self.legs[-1]["optimizer"] = "new"
+        self.segments[-1]["optimizer"] = "new"
+
+    def load_weights(self, averaged: dict[str, Tensor]) -> None:
+        """Into the model, and into the average."""
+        self.model.load_state_dict(averaged)
+        self.average = [p.detach().clone() for p in self.weights]
 
     def compare(self, path: Path, metadata: dict, weights: dict[str, Tensor]) -> None:
         """Raises ValueError where the file is of another model or another run than this."""
-        expected = {**describe(self.model), "settings": self.settings}
+        expected = {**describe(self.model), "settings": self.settings, "frozen": self.frozen}
+        metadata = {"frozen": [], **metadata}  # older files do not say it
         if self.about is not None and metadata.get("about") is not None:
             expected["about"] = self.about
         different = [key for key in expected if metadata.get(key) != expected[key]]
@@ -134,24 +150,3 @@ class Run:
         shapes = {name: tuple(t.shape) for name, t in weights.items()}
         if shapes != {name: tuple(t.shape) for name, t in self.model.state_dict().items()}:
             raise ValueError(f"{path} cannot be resumed, its weights are those of another model: {shapes}")
-
-
-def learning_rate(n: int, lr: float, steps: int, cool_down: int = 0) -> float:
-    """Of step n in 1..steps: lr * min(n / 100, sqrt(100 / n)), times a straight line to 0 over the last `cool_down`."""
-    return lr * min(n / WARM_UP, math.sqrt(WARM_UP / n)) * min(1, (steps - n + 1) / (cool_down + 1))
-
-
-@contextmanager
-def uninterrupted():
-    """Ctrl-C waits until the block is done. (Signals reach the main thread only: elsewhere there is nothing to do.)"""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending = []
-    previous = signal.signal(signal.SIGINT, lambda *_: pending.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if pending:
-        raise KeyboardInterrupt
