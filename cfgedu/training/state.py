@@ -26,6 +26,7 @@ class State:
         named = list(model.named_parameters(remove_duplicate=False))  # tied weights have several names
         self.number = {name: number[p] for name, p in named if p.requires_grad}
         self.frozen = sorted(name for name, p in named if not p.requires_grad)
+        self.stored = set(model.state_dict())  # without tables such as the time embedding's, which do not change
         self.optimizer = torch.optim.AdamW(self.weights, fused=True)
         self.losses: list = []  # a float a step, or a list of them where many networks are trained side by side
         self.segments: list[dict] = []  # of the learning rate: "legs" in the file
@@ -41,7 +42,8 @@ class State:
     def keep(self) -> None:
         """Hold on to what the step to come changes before it is complete: the generator and the buffers."""
         self.random = self.generator.get_state()
-        self.buffers = {name: b.clone() for name, b in self.model.named_buffers(remove_duplicate=False)}
+        buffers = self.model.named_buffers(remove_duplicate=False)
+        self.buffers = {name: buffer.clone() for name, buffer in buffers if name in self.stored}
 
     def begin(self, steps: int, cool_down: int) -> None:
         """Note that from here on the rate is that of `steps` and `cool_down`; a prolonged run has several segments."""
@@ -67,8 +69,7 @@ class State:
 
     def raw_state(self) -> dict[str, Tensor]:
         """The model's state after the last complete step."""
-        state = self.model.state_dict()
-        return state | {name: buffer for name, buffer in self.buffers.items() if name in state}
+        return self.model.state_dict() | self.buffers
 
     def averaged_state(self) -> dict[str, Tensor]:
         """The same with the averaged weights in place of the raw ones; buffers and frozen weights have no average."""
