@@ -9,18 +9,19 @@ from cfgedu.guidance import clip_x0, guided_by
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, images, tiles
-from cfgedu.protocol import Denoiser
+from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import Schedule
+from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 COUNT, COLUMNS, GAP = 10, 5, 1
 WRONG, ASKED = CLASSES[1], CLASSES[0]
-SIZE = (9.6, 3.3)
-START = {"label": 3, "r": 2.0, "steps": 10, "seed": 0, "clip": False}
 
 
-def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None):
+def digits_lab_scene(
+    figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
+):
     """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
 
     net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one
@@ -46,7 +47,7 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
     @lru_cache(maxsize=64)
     def draw(label: int, r: float, steps: int, seed: int, clip: bool, network: str):
         """Ten digits (N,1,H,W), the judge's features (N,F) of them and its probabilities (N,K)."""
-        x_T = torch.randn(COUNT, 1, size, size, generator=torch.Generator().manual_seed(seed))
+        x_T = torch.randn(COUNT, 1, size, size, generator=seeded(seed))
         model = guided_by(networks[network], r)
         model = clip_x0(model, schedule) if clip else model
         y = torch.full((COUNT,), label, device=device)
@@ -62,8 +63,8 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
         for rectangle, text, k in zip(frames, guesses, guess, strict=True):
             rectangle.set_visible(k != label)
             text.set(text=k, visible=k != label)
-        for k, (bar, height) in enumerate(zip(bars, p.mean(0).tolist(), strict=True)):
-            bar.set_height(height)
+        stage.set_heights(bars, p.mean(0))
+        for k, bar in enumerate(bars):
             bar.set_color(ASKED if k == label else UN)
         title.set_text(f"you asked for {label}, r = {r:.1f}")
         y = torch.full((COUNT,), label)
@@ -79,17 +80,17 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
 def digits_lab_demo(
     net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
 ) -> LiveFigure:
-    """The scene with its controls. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release."""
+    """The demo. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release."""
     at_once = {"continuous_update": size <= 8}
     controls = {
-        "label": choice("class y", range(judge.K), START["label"]),
-        "r": slider("scale r", 0, 8, START["r"], **at_once),
-        "steps": int_slider("steps", 2, 50, START["steps"], **at_once),
-        "seed": int_slider("noise seed", 0, 20, START["seed"], **at_once),
-        "clip": choice("clip x0", [("no", False), ("yes", True)], START["clip"]),
+        "label": choice("class y", range(judge.K), 3),
+        "r": slider("scale r", 0, 8, 2.0, **at_once),
+        "steps": int_slider("steps", 2, 50, 10, **at_once),
+        "seed": int_slider("noise seed", 0, 20, 0, **at_once),
+        "clip": choice("clip x0", [("no", False), ("yes", True)], False),
     }
     if twin:
         controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
     alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
     given = {"net": net, "judge": judge, "schedule": schedule, "size": None if size == 8 else size, "twin": twin}
-    return LiveFigure(bound(digits_lab, **given), controls, size=SIZE, alt=alt)
+    return LiveFigure(bound(digits_lab_scene, **given), controls, size=(9.6, 3.3), alt=alt)

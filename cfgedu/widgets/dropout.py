@@ -17,7 +17,7 @@ from cfgedu.protocol import Denoiser, seeded
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets import stage
-from cfgedu.widgets.live import LiveFigure, bound, choice, moving
+from cfgedu.widgets.live import LiveFigure, bound, choice
 
 NULLS = ("learned row", "zeros", "mean of class rows")
 ARROWS, PIXELS = 13, 41  # arrows and points of the contours a side
@@ -110,8 +110,8 @@ def error_panel(ax, T, times, signal, curves):
     ax.set_title("error of $g$", loc="left")
     note = stage.note(ax)
     ax.plot(times, signal, color=GUIDED, linestyle="--")
-    line = moving(ax.plot([], [], color=G, linewidth=2)[0])
-    dot = moving(ax.plot([], [], "o", color=G, markersize=9, zorder=4)[0])
+    line = stage.line(ax, color=G, linewidth=2)
+    dot = stage.line(ax, "o", color=G, markersize=9, zorder=4)
 
     def show(curve, t, here, there):
         line.set_data(times, curve)

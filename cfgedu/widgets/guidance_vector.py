@@ -55,9 +55,9 @@ def field_panel(ax, points):
     note = stage.note(ax)
     picture = stage.shade(ax, vmin=0, vmax=1.6, interpolation_stage="data")
     quiver = stage.arrows(ax, points, color=G, width=0.005, zorder=3)
-    cross = moving(ax.plot([], [], "x", color=GUIDED, markersize=7, markeredgewidth=1.8, zorder=4)[0])
+    cross = stage.line(ax, "x", color=GUIDED, markersize=7, markeredgewidth=1.8, zorder=4)
     pointer = stage.arrows(ax, torch.zeros(1, 2), color=GUIDED, width=0.011, zorder=5)
-    dot = moving(ax.plot([], [], "", markersize=9, zorder=6, **RING)[0])
+    dot = stage.line(ax, markersize=9, zorder=6, **RING)
     outlines = stage.outlines(ax, linewidths=1.1)
     stage.frame(ax)
 

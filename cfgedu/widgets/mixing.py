@@ -42,8 +42,7 @@ def score_mixer_scene(figure, mixture: Mixture | None = None, schedule: Schedule
 
         show_world(t, stage.square(colors), x.expand(K + 1, 2), s)
         show_means(s, means)
-        for bar, height in zip(bars, p.tolist(), strict=True):
-            bar.set_height(height)
+        stage.set_heights(bars, p)
         miss = [float((mean - s_un).norm()) for mean in means]
         where = f"t = {t} (signal level {a:.3f}); s_un = ({float(s_un[0]):.2f}, {float(s_un[1]):.2f}) in eps units"
         weights = f"posterior-weighted {miss[0]:.3f}, prior-weighted {miss[1]:.3f}, plain {miss[2]:.3f}"
@@ -58,7 +57,7 @@ def world_panel(ax, K):
     picture = stage.shade(ax)
     look = {"color": [*CLASSES[:K], UN], "width": 0.011, "zorder": 4}
     quiver = stage.arrows(ax, torch.zeros(K + 1, 2), **look)
-    dot = moving(ax.plot([], [], "o", color="white", markeredgecolor="black", markersize=8, zorder=5)[0])
+    dot = stage.line(ax, "o", color="white", markeredgecolor="black", markersize=8, zorder=5)
     names = [*(f"class {k}: $s_{k}$" for k in range(K)), "no label: $s_{un}$"]
     handles = [stage.key(name, color, linewidth=4) for name, color in zip(names, look["color"], strict=True)]
     ax.legend(handles=handles, ncols=2, columnspacing=1.0, handlelength=1.2, **BELOW)
@@ -82,7 +81,7 @@ def means_panel(ax, K):
     names = ["mean weighted by $p(c\\,|\\,x_t)$", "mean weighted by the prior $p(c)$", "plain average"]
     mark = {"linestyle": "none", "color": GUIDED, "fillstyle": "none", "markeredgewidth": 2, "zorder": 6}
     looks = zip(["o", "x", "+"], [14, 9, 12], names)
-    marks = [moving(ax.plot([], [], form, markersize=size, label=name, **mark)[0]) for form, size, name in looks]
+    marks = [stage.line(ax, form, markersize=size, label=name, **mark) for form, size, name in looks]
     ax.legend(handles=marks, markerscale=0.75, labelspacing=0.4, **BELOW)
     moving(ax.set_title("the arrows at the point"))
 

@@ -28,7 +28,7 @@ def noise_explorer_scene(figure, mixture: Mixture | None = None):
     x0, y = mixture.sample(POINTS, generator)
     eps = torch.randn(POINTS, 2, generator=generator)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 0.55, 1.15])
-    show_cloud, show_bars, show_curves = (
+    show_cloud, bars, show_curves = (
         cloud_panel(left, y, K),
         bars_panel(middle, mixture),
         curves_panel(right, mixture),
@@ -46,7 +46,7 @@ def noise_explorer_scene(figure, mixture: Mixture | None = None):
         a = float(SCHEDULES[schedule].alpha_bar[t])
         path, p = walk(schedule, label)
         show_cloud(SCHEDULES[schedule].noise(x0, t, eps), path[: t + 1], label, f"$x_t$ at t = {t}, {schedule}")
-        show_bars(p[t])
+        stage.set_heights(bars, p[t])
         show_curves(t, p)
         snr = "infinite" if t == 0 else f"{a / (1 - a):.2g}"
         chances = ", ".join(f"{v:.3f}" for v in p[t].tolist())
@@ -59,10 +59,10 @@ def cloud_panel(ax, y, K):
     """The cloud, and the way of the tracked point, a star."""
     plane(ax).set(xlabel="$x_1$", ylabel="$x_2$")
     dot = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0, "alpha": 0.55}
-    clouds = [moving(ax.plot([], [], color=color(k), **dot)[0]) for k in range(K)]
-    trail = moving(ax.plot([], [], color="black", linewidth=1.3, zorder=4)[0])
+    clouds = [stage.line(ax, color=color(k), **dot) for k in range(K)]
+    trail = stage.line(ax, color="black", linewidth=1.3, zorder=4)
     star = {"linestyle": "none", "marker": "*", "markersize": 17, "markeredgecolor": "black", "zorder": 5}
-    here = moving(ax.plot([], [], **star)[0])
+    here = stage.line(ax, **star)
     title = moving(ax.set_title("t = 0"))
 
     def show(x, path, label, text):
@@ -77,28 +77,23 @@ def cloud_panel(ax, y, K):
 
 
 def bars_panel(ax, mixture):
-    """p(y given x_t) of the tracked point now."""
+    """p(y given x_t) of the tracked point now; returns the bars."""
     bars, prior = stage.class_bars(ax, mixture, label="prior $p(y)$")
     ax.set(xlabel="class y", title="$p(y\\,|\\,x_t)$ now", **PROBABILITIES)
     ax.legend(handles=[prior], loc="upper right", borderaxespad=0)
-
-    def show(p):
-        for bar, height in zip(bars, p.tolist(), strict=True):
-            bar.set_height(height)
-
-    return show
+    return bars
 
 
 def curves_panel(ax, mixture):
     """p(y given x_t) of the tracked point at all times."""
     K, T = mixture.K, next(iter(SCHEDULES.values())).T
-    curves = [moving(ax.plot([], [], color=color(k), linewidth=2, label=f"class {k}")[0]) for k in range(K)]
+    curves = [stage.line(ax, color=color(k), linewidth=2, label=f"class {k}") for k in range(K)]
     for k, p in enumerate(mixture.prior.tolist()):
         ax.axhline(p, color=color(k), linestyle="--", linewidth=1)
     title = "$p(y\\,|\\,x_t)$ on the way; dashed: prior"
     ax.set(xlim=(0, T), xlabel="time t", title=title, **PROBABILITIES)
     cursor = moving(ax.axvline(0, color="black", linewidth=1))
-    dots = [moving(ax.plot([], [], "o", color=color(k), markeredgecolor="black", zorder=5)[0]) for k in range(K)]
+    dots = [stage.line(ax, "o", color=color(k), markeredgecolor="black", zorder=5) for k in range(K)]
     ax.legend(loc="upper right", ncols=1)
 
     def show(t, p):

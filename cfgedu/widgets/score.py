@@ -65,7 +65,7 @@ def grey(log_p):
 
 def place(ax, color, label):
     """A moving round mark."""
-    return moving(ax.plot([], [], "o", color=color, markeredgecolor="black", markersize=9, label=label, zorder=5)[0])
+    return stage.line(ax, "o", color=color, markeredgecolor="black", markersize=9, label=label, zorder=5)
 
 
 def score_panel(ax, points):

@@ -64,6 +64,11 @@ def shade(ax: Axes, **look) -> AxesImage:
     return moving(ax.imshow([[0]], extent=WINDOW, origin="lower", interpolation="bilinear", zorder=0, **look))
 
 
+def line(ax: Axes, *form: str, **look) -> Line2D:
+    """A moving line, or moving marks; the form is that of `ax.plot`."""
+    return moving(ax.plot([], [], *form, **look)[0])
+
+
 def arrows(ax: Axes, x: Tensor, **look) -> Quiver:
     """Moving arrows at x (B,2), as long as their vectors are in the units of the axes."""
     zero = torch.zeros(len(x))
@@ -91,6 +96,11 @@ def class_bars(ax: Axes, mixture: Mixture, **names) -> tuple:
     prior = moving(ax.hlines(mixture.prior.numpy(), *ends, color=GUIDED, linewidth=2, **names))
     ax.set(xlim=(-0.6, K - 0.4), xticks=range(K))
     return bars, prior
+
+
+def set_heights(bars, heights: Tensor) -> None:
+    for bar, value in zip(bars, heights.tolist(), strict=True):
+        bar.set_height(value)
 
 
 # ---------------------------------------------------------------- legends and controls
