@@ -27,22 +27,10 @@ def digits_lab_scene(
     net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one
     part more: the network, which is "one" (net) or "twin".
     """
-    K, device = judge.K, next((p.device for p in getattr(net, "parameters", list)()), "cpu")
+    device = next((p.device for p in getattr(net, "parameters", list)()), "cpu")
     networks = {"one": net, "twin": twin}
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
-    images(left, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
-    picture = moving(left.images[0])
-    left.set_xlabel("in orange: the other digit that the judge sees")
-    corners = [(i % COLUMNS * (size + GAP) - 0.5, i // COLUMNS * (size + GAP) - 0.5) for i in range(COUNT)]
-    frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
-    frames = [left.add_patch(Rectangle(corner, size, size, **frame)) for corner in corners]
-    tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
-    look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
-    guesses = [left.text(*corner, "", **look) for corner in corners]
-    bars = moving(*right.bar(range(K), [0] * K, color=UN, zorder=2))
-    right.set(xticks=range(K), ylim=(0, 1.02), xlabel="digit", ylabel="mean probability")
-    right.set_title("what the judge sees (blue: asked for)")
-    title = moving(left.set_title("you asked for 0"))
+    show_digits, bars = sheet_panel(left, size), bars_panel(right, judge.K)
 
     @lru_cache(maxsize=64)
     def draw(label: int, r: float, steps: int, seed: int, clip: bool, network: str):
@@ -58,15 +46,11 @@ def digits_lab_scene(
 
     def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
         x, seen, p = draw(label, r, steps, seed, clip, network)
-        picture.set_data(tiles(x, COLUMNS, GAP).numpy())
         guess = p.argmax(1).tolist()
-        for rectangle, text, k in zip(frames, guesses, guess, strict=True):
-            rectangle.set_visible(k != label)
-            text.set(text=k, visible=k != label)
+        show_digits(x, guess, label, f"you asked for {label}, r = {r:.1f}")
         stage.set_heights(bars, p.mean(0))
         for k, bar in enumerate(bars):
             bar.set_color(ASKED if k == label else UN)
-        title.set_text(f"you asked for {label}, r = {r:.1f}")
         y = torch.full((COUNT,), label)
         spread, at_one = (diversity(f, y) for f in (seen, draw(label, 1.0, steps, seed, clip, network)[1]))
         return (
@@ -75,6 +59,37 @@ def digits_lab_scene(
         )
 
     return update
+
+
+def sheet_panel(ax, size):
+    """The digits on one sheet; those that the judge takes for another class are framed, with its guess."""
+    images(ax, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
+    picture = moving(ax.images[0])
+    ax.set_xlabel("in orange: the other digit that the judge sees")
+    corners = [(i % COLUMNS * (size + GAP) - 0.5, i // COLUMNS * (size + GAP) - 0.5) for i in range(COUNT)]
+    frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
+    frames = [ax.add_patch(Rectangle(corner, size, size, **frame)) for corner in corners]
+    tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
+    look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
+    guesses = [ax.text(*corner, "", **look) for corner in corners]
+    title = moving(ax.set_title("you asked for 0"))
+
+    def show(x, guess, label, words):
+        picture.set_data(tiles(x, COLUMNS, GAP).numpy())
+        for rectangle, text, k in zip(frames, guesses, guess, strict=True):
+            rectangle.set_visible(k != label)
+            text.set(text=k, visible=k != label)
+        title.set_text(words)
+
+    return show
+
+
+def bars_panel(ax, K):
+    """A bar for the judge's mean probability of each class; returns the bars."""
+    bars = moving(*ax.bar(range(K), [0] * K, color=UN, zorder=2))
+    ax.set(xticks=range(K), ylim=(0, 1.02), xlabel="digit", ylabel="mean probability")
+    ax.set_title("what the judge sees (blue: asked for)")
+    return bars
 
 
 def digits_lab_demo(

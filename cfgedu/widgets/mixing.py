@@ -83,7 +83,7 @@ def means_panel(ax, K):
     looks = zip(["o", "x", "+"], [14, 9, 12], names)
     marks = [stage.line(ax, form, markersize=size, label=name, **mark) for form, size, name in looks]
     ax.legend(handles=marks, markerscale=0.75, labelspacing=0.4, **BELOW)
-    moving(ax.set_title("the arrows at the point"))
+    ax.set_title("the arrows at the point")
 
     def show(s, means):
         low, high = s.amin(0).clamp(max=0), s.amax(0).clamp(min=0)  # the arrows begin at the origin

@@ -37,41 +37,50 @@ def tilted_against_guided_scene(figure, mixture: Mixture | None = None, schedule
     coin = torch.rand(len(candidates), generator=seeded(2))
     posterior = mixture.posterior(candidates)
     axes = figure.subplots(1, 3)
-    table = {"ha": "center", "va": "top", "fontsize": 10, "family": "DejaVu Sans Mono"}
-    for ax, title in zip(axes, ["tilted density", "guidance, DDIM", "guidance, DDPM"], strict=True):
-        plane(ax, title).text(0.5, -0.11, "mean  var along  var across", transform=ax.transAxes, **table)
-    stage.frame(*axes)
+    titles = ["tilted density", "guidance, DDIM", "guidance, DDPM"]
+    panels = [cloud_panel(ax, title) for ax, title in zip(axes, titles, strict=True)]
     axes[0].set_ylabel("$x_2$")
-    shades = [moving(ax.add_collection(PolyCollection([], alpha=0.22, linewidths=0, zorder=1))) for ax in axes]
-    dots = {"color": GUIDED, "markersize": 2.6, "alpha": 0.45, "markeredgewidth": 0, "zorder": 2}
-    clouds = [stage.line(ax, "o", **dots) for ax in axes]
-    ellipses = [stage.line(ax, color=GUIDED, linewidth=1.8, zorder=3) for ax in axes]
-    row = "{:4.2f}{:11.3f}{:12.3f}"
-    notes = [moving(ax.text(0.5, -0.17, row.format(0, 0, 0), transform=ax.transAxes, **table)) for ax in axes]
     third = moving(axes[2].title)
 
     def update(r: float, label: int, sampler: str) -> str:
         y, everywhere = torch.full((2 * POINTS,), label), torch.full((PIXELS**2,), label)
         log_tilted = mixture.log_prob(pixels, everywhere) + (r - 1) * mixture.posterior(pixels)[:, label].log()
-        contours = contour_generator(line, line, (log_tilted - log_tilted.max()).exp().reshape(PIXELS, PIXELS).numpy())
+        contours = contour_generator(line, line, stage.square((log_tilted - log_tilted.max()).exp()))
         outlines = [outline for level in LEVELS for outline in contours.lines(level)]
         kept = candidates[(labels == label) & (coin < posterior[:, label] ** (r - 1))][:POINTS]
         step = side_by_side(ddim_step, THIRD[sampler])
         runs = sample(step, guided(pair, r), schedule, x_T, y, times, seeded(3)).chunk(2)
         axis, found = main_axis(mixture, label), []
-        for i, x in enumerate([kept, *runs]):
+        for show, x in zip(panels, [kept, *runs], strict=True):
             island = near_island(x, axis)
             mean, (along, across) = float(island[:, 0].mean()), island.var(0).tolist()
-            shades[i].set(verts=outlines, facecolor=color(label))
-            clouds[i].set_data(*x.T.numpy())
-            ellipses[i].set_data(*ellipse(island, axis).T.numpy())
-            notes[i].set_text(row.format(mean, along, across))
+            show(color(label), outlines, x, ellipse(island, axis), (mean, along, across))
             found.append(f"{mean:.2f}; {along:.3f}, {across:.3f}")
         third.set_text(f"guidance, {sampler}")
         words = " | ".join(f"{name} {text}" for name, text in zip(["tilted", "DDIM", sampler], found, strict=True))
         return f"r = {r:.2f}, class {label}. Near island, mean distance; variance along, across: {words}"
 
     return update
+
+
+def cloud_panel(ax, title):
+    """A cloud over the tilted density, the ellipse of its near island, and three numbers about that."""
+    look = {"transform": ax.transAxes, "ha": "center", "va": "top", "fontsize": 10, "family": "DejaVu Sans Mono"}
+    row = "{:4.2f}{:11.3f}{:12.3f}"
+    plane(ax, title).text(0.5, -0.11, "mean  var along  var across", **look)
+    shade = moving(ax.add_collection(PolyCollection([], alpha=0.22, linewidths=0, zorder=1)))
+    cloud = stage.line(ax, "o", color=GUIDED, markersize=2.6, alpha=0.45, markeredgewidth=0, zorder=2)
+    outline = stage.line(ax, color=GUIDED, linewidth=1.8, zorder=3)
+    numbers = moving(ax.text(0.5, -0.17, row.format(0, 0, 0), **look))
+    stage.frame(ax)
+
+    def show(tint, outlines, x, around, measured):
+        shade.set(verts=outlines, facecolor=tint)
+        cloud.set_data(*x.T.numpy())
+        outline.set_data(*around.T.numpy())
+        numbers.set_text(row.format(*measured))
+
+    return show
 
 
 def side_by_side(first: Step, second: Step) -> Step:

@@ -51,7 +51,8 @@ def trajectory_player_scene(figure, mixture: Mixture | None = None, schedule: Sc
     tails = moving(left.add_collection(LineCollection([], colors=colors, linewidths=0.8, alpha=0.8, zorder=2)))
     lines = moving(right.add_collection(LineCollection([], colors=colors, linewidths=1.1, alpha=0.9, zorder=2)))
     now = moving(right.axvline(schedule.T, color=GUIDED, linewidth=1))
-    titles = moving(left.set_title("DDIM"), right.set_title(f"{TRACKED} paths over the exact $p_t(x_2)$"))
+    title = moving(left.set_title("DDIM"))
+    right.set_title(f"{TRACKED} paths over the exact $p_t(x_2)$")
     stage.frame(left, right)
     handles = [stage.key(f"class {k}", color(k), marker="o", linestyle="", markersize=5) for k in range(mixture.K)]
     left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=mixture.K)
@@ -71,7 +72,7 @@ def trajectory_player_scene(figure, mixture: Mixture | None = None, schedule: Sc
         lines.set_segments(torch.stack([clock, path[..., 1]], -1).numpy())
         now.set_xdata([t, t])
         name = f"DDIM, eta = {eta:.2f}" if sampler == "DDIM" else sampler
-        titles[0].set_text(f"{name}: t = {t}")
+        title.set_text(f"{name}: t = {t}")
         a = float(schedule.alpha_bar[t])
         got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * mean_square + 2 * (1 - a)) ** 0.5
         return f"{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}"
