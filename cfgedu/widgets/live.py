@@ -29,7 +29,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cfgedu.plots import STYLE
-from cfgedu.widgets.page import LOOK, Picture, few_colors, png
+from cfgedu.widgets.page import LOOK, Picture, png, small
 
 MOVING_DPI, REST_DPI, REST_AFTER = 100, 200, 0.25  # dots per inch while a control moves and at rest; seconds of rest
 SLOW = 0.1  # a frame above this many seconds shows "working"
@@ -253,7 +253,7 @@ class LiveFigure(widgets.VBox):
     def stored(self) -> bytes:
         """The sharp picture, small enough for a notebook."""
         with drawing():
-            return few_colors(self.sharp())
+            return small(self.sharp())
 
 
 def control(kind, name: str, **kwargs) -> widgets.Widget:
