@@ -1,8 +1,11 @@
 """Stubs and small worlds that the tests of the core share."""
 
+import re
+
 import torch
 from torch import nn
 
+from cfgedu.models import TwinMLP, weights_from
 from cfgedu.protocol import NULL, seeded
 from cfgedu.toy import Mixture
 
@@ -80,15 +83,37 @@ def assert_verdict(capsys, check, mistake: str, answer) -> None:
         assert "✗" not in out
 
 
-def assert_every_control_matters(demo, **moves):
-    """Each control alone changes the picture and the readout, without an error; reset brings both back."""
-    assert moves.keys() == demo.controls.keys()
-    picture, text = demo.picture.value, demo.readout.value
-    for name, value in moves.items():
-        demo.controls[name].value = value
-        assert demo.picture.value != picture, name
-        assert demo.readout.value != text, name
-        assert not demo.error.value
-        demo.set(**demo.start)
-        assert demo.readout.value == text, name
-    assert demo.picture.value == picture
+# ---------------------------------------------------------------- demos
+
+
+def random_network(make, seed: int = 0):
+    """An untrained network whose answers depend on everything: where a new one has zeros, this one has noise."""
+    generator = seeded(seed)
+    with weights_from(generator):
+        net = make()
+    with torch.no_grad():
+        for p in net.parameters():
+            if not p.any():
+                p.normal_(std=0.2, generator=generator)
+    return net.eval()
+
+
+class LeakyTwin(TwinMLP):
+    """A twin whose trunk sees the label, through a shift of x."""
+
+    def pair(self, x, t, y):
+        return super().pair(x + 0.5 * y[:, None], t, y)
+
+
+def quivers(demo) -> list:
+    """Every set of arrows of a demo, in the order in which they were made."""
+    return [part for ax in demo.figure.axes for part in ax.collections if hasattr(part, "U")]
+
+
+def vectors(quiver) -> torch.Tensor:
+    """The arrows (n,2) of a quiver as drawn, in float64."""
+    return torch.stack([torch.as_tensor(quiver.U.data), torch.as_tensor(quiver.V.data)], 1).double()
+
+
+def number(pattern: str, text: str) -> float:
+    return float(re.search(pattern, text)[1])

@@ -1,6 +1,7 @@
 """LiveFigure: what a person at a demo relies on, tried on a scene of one line."""
 
 import asyncio
+import base64
 import io
 import threading
 
@@ -10,19 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from cfgedu.toy import two_gaussians
 from cfgedu.widgets import live
-from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, png, slider, still
-from cfgedu.widgets.losses import loss_explorer_demo
-from cfgedu.widgets.mixing import score_mixer_demo
-from cfgedu.widgets.noise import noise_explorer_demo
-from cfgedu.widgets.samplers import trajectory_player_demo
-from cfgedu.widgets.tilted import tilted_against_guided_demo
+from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
+from cfgedu.widgets.page import png, small
 
 SIZE = (3, 2)
 
 
-def line(figure, slope=1.0):
+def line_scene(figure, slope=1.0):
     """A scene: one line, whose state is height and color."""
     ax = figure.subplots()
     ax.set(xlim=(0, 1), ylim=(-10, 10))
@@ -38,9 +34,9 @@ def line(figure, slope=1.0):
     return update
 
 
-def demo(scene=line, **kwargs):
+def line_demo(slope=None, scene=line_scene, **kwargs):
     controls = {"height": slider("height", 0, 10, 1.0), "color": choice("colour", ["red", "blue"], "red")}
-    return LiveFigure(scene, controls, size=SIZE, alt="a line", **kwargs)
+    return LiveFigure(bound(scene, slope=slope), controls, size=SIZE, alt="A line", **kwargs)
 
 
 def pixels(data):
@@ -55,15 +51,36 @@ def test_png_is_lossless_and_opaque():
         np.testing.assert_array_equal(np.asarray(image), rgba[..., :3])
 
 
-def test_still_draws_and_prints(capsys):
-    still(line, size=SIZE, height=3)
+def test_small_keeps_what_is_drawn_and_the_hues_of_a_smooth_field():
+    drawn = np.full((64, 64, 3), 255, np.uint8)
+    drawn[20:40, 10:50] = (170, 51, 119)
+    a, b = np.meshgrid(np.linspace(0, 1, 256), np.linspace(0, 1, 256))
+    field = (255 * np.stack([a, b, np.sin(9 * a * b) ** 2], 2)).astype(np.uint8)
+    for rgb, mode in ((drawn, "P"), (field, "RGB")):
+        data = small(png(np.dstack([rgb, rgb[..., :1]])))
+        assert Image.open(io.BytesIO(data)).mode == mode
+        np.testing.assert_array_equal(pixels(data), rgb)
+
+
+def test_still_draws_the_start_with_its_changes_and_prints(capsys):
+    d = line_demo()
+    d.controls["color"].value = "blue"
+    d.still(height=3)
     assert capsys.readouterr().out == "height 3\n"
     assert plt.gcf().get_size_inches().tolist() == list(SIZE)
+    assert plt.gca().lines[0].get_color() == "red"
+    assert d.state == {"height": 1.0, "color": "blue"}
     plt.close("all")
 
 
+def test_still_names_the_state_where_a_name_is_unknown():
+    with pytest.raises(TypeError, match="^line has no colour, hight; the names of its state are height, color$"):
+        line_demo().still(colour="red", hight=3)
+    assert not plt.get_fignums()
+
+
 def test_a_picture_of_the_same_shape_moving_and_at_rest():
-    d = demo()
+    d = line_demo()
     fast, sharp = pixels(d.fast()), pixels(d.sharp())
     assert fast.shape == (200, 300, 3)
     assert sharp.shape == (400, 600, 3)
@@ -73,7 +90,7 @@ def test_a_picture_of_the_same_shape_moving_and_at_rest():
 
 
 def test_every_control_moves_the_picture_and_the_readout():
-    d = demo()
+    d = line_demo()
     before = d.picture.value
     d.controls["height"].value = 2.0
     assert d.picture.value != before
@@ -84,7 +101,7 @@ def test_every_control_moves_the_picture_and_the_readout():
 
 
 def test_reset_brings_the_first_picture_back():
-    d = demo()
+    d = line_demo()
     first = d.picture.value
     d.set(height=5.0, color="blue")
     d.set(**d.start)
@@ -92,35 +109,36 @@ def test_reset_brings_the_first_picture_back():
 
 
 def test_set_draws_once():
-    d, frames = demo(), []
+    d, frames = line_demo(), []
     d.picture.observe(lambda change: frames.append(change), "value")
     d.set(height=5.0, color="blue")
     assert len(frames) <= 2  # one frame, and the sharp one
 
 
 def test_the_state_is_plain_data_free_of_a_browsers_rounding():
-    d = demo()
+    d = line_demo()
     d.controls["height"].value = 0.7000000000000002
     assert d.state == {"height": 0.7, "color": "red"}
 
 
 def test_a_value_that_differs_in_its_rounding_alone_draws_nothing():
-    d, frames = demo(), []
+    d, frames = line_demo(), []
     d.picture.observe(lambda change: frames.append(change), "value")
     d.controls["height"].value = 1.0000000000000002
     assert not frames
 
 
 def test_constants_are_part_of_the_state():
-    d = LiveFigure(line, {"height": slider("height", 0, 9, 1.0)}, size=SIZE, alt="a line", constants={"color": "blue"})
+    height = {"height": slider("height", 0, 9, 1.0)}
+    d = LiveFigure(line_scene, height, size=SIZE, alt="A line", constants={"color": "blue"})
     assert d.state == {"color": "blue", "height": 1.0}
 
 
 @pytest.mark.parametrize("given", [{}, {"slope": -4.0}])
 def test_the_code_draws_the_picture_again(given, capsys):
-    d = demo(bound(line, **given, width=None))
+    d = line_demo(**given)
     d.set(height=4.0)
-    exec(d.code, dict(given))
+    exec(d.code, {})
     assert capsys.readouterr().out == "height 4\n"
     again = plt.gcf()
     (mine,), (its,) = d.figure.axes[0].lines, again.axes[0].lines
@@ -129,17 +147,32 @@ def test_the_code_draws_the_picture_again(given, capsys):
     assert "height=4.0" in d.source.value
 
 
-DEMOS = [loss_explorer_demo, noise_explorer_demo, score_mixer_demo, tilted_against_guided_demo, trajectory_player_demo]
+def test_the_code_names_what_the_demo_was_given_and_writes_numbers_out():
+    def pair_scene(figure, first, second=None, third=None):
+        return line_scene(figure)
+
+    scene = bound(pair_scene, first=object(), second=object(), third=None)
+    controls = {"height": slider("height", 0, 9, 1.0)}
+    assert "demo = pair_demo(first, second=second)\n" in LiveFigure(scene, controls, size=SIZE, alt="A line").code
+    assert "demo = line_demo(slope=-4.0)\n" in line_demo(-4.0).code
+    assert "demo = line_demo()\ndemo.still(height=1.0, color='red')" in line_demo().code
 
 
-@pytest.mark.parametrize("make", DEMOS)
-def test_the_code_of_a_demo_names_the_mixture_it_was_given(make):
-    assert "partial" not in make().code
-    assert f"partial({make.__name__.removesuffix('_demo')}, mixture=mixture)" in make(two_gaussians()).code
+def test_what_a_notebook_stores_is_the_state_now():
+    d = line_demo()
+    d.set(height=4.0)
+    bundle, metadata = d._repr_mimebundle_()
+    alt = "A line. The picture of a demo: running this cell makes it live."
+    assert bundle[live.STORED] == {"demo": "line", "state": {"height": 4.0, "color": "red"}, "alt": alt}
+    assert metadata == {"image/png": {"alt": alt, "width": 300}}
+    stored, other = (
+        pixels(data) - pixels(d.sharp()) for data in (base64.b64decode(bundle["image/png"]), line_demo().sharp())
+    )
+    assert np.abs(stored).mean() < 0.1 < np.abs(other).mean()  # in levels of 255
 
 
 def test_an_error_shows_in_the_demo_and_is_raised():
-    d = demo()
+    d = line_demo()
     before = d.picture.value
     with pytest.raises(ValueError, match="height"):
         d.controls["height"].value = 10.0
@@ -151,7 +184,7 @@ def test_an_error_shows_in_the_demo_and_is_raised():
 
 
 def test_a_slow_scene_says_that_it_works():
-    d, said = demo(), []
+    d, said = line_demo(), []
     d.working.observe(lambda change: said.append(change.new), "value")
     d.controls["height"].value = 2.0
     d.seconds = 2 * live.SLOW
@@ -161,7 +194,7 @@ def test_a_slow_scene_says_that_it_works():
 
 def test_in_a_kernel_the_sharp_picture_follows_at_rest(monkeypatch):
     monkeypatch.setattr(live, "REST_AFTER", 0.05)
-    d = demo()
+    d = line_demo()
 
     async def move():
         sizes = []
@@ -175,7 +208,7 @@ def test_in_a_kernel_the_sharp_picture_follows_at_rest(monkeypatch):
 
 
 def test_two_threads_draw_whole_pictures():
-    d = demo()
+    d = line_demo()
     whole = {d.fast(), d.sharp()}
     seen = []
 
@@ -193,7 +226,7 @@ def test_two_threads_draw_whole_pictures():
 
 
 def test_a_frame_takes_one_thread_of_torch_and_gives_the_others_back():
-    d, seen, before = demo(), [], torch.get_num_threads()
+    d, seen, before = line_demo(), [], torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         d.update = lambda **state: seen.append(torch.get_num_threads()) or "text"
@@ -205,22 +238,22 @@ def test_a_frame_takes_one_thread_of_torch_and_gives_the_others_back():
 
 def test_a_long_readout_has_room_for_its_second_line():
     def wordy(figure):
-        update = line(figure)
+        update = line_scene(figure)
         return lambda **state: update(**state) + " and so on" * 4
 
-    assert demo().readout.layout.min_height == "1.4em"
-    assert demo(wordy).readout.layout.min_height == "2.8em"  # 48 letters in 300 pixels
+    assert line_demo().readout.layout.min_height == "1.4em"
+    assert line_demo(scene=wordy).readout.layout.min_height == "2.8em"  # 48 letters in 300 pixels
 
 
 def test_every_control_is_named_by_its_tooltip():
-    for part in demo().controls.values():
+    for part in line_demo().controls.values():
         assert part.tooltip.startswith(part.description)  # the browser's side shows "null" where there is none
 
 
 def test_it_has_a_name_in_words_and_no_address():
-    d = demo()
-    assert repr(d) == "LiveFigure: a line"
-    assert d.picture.tooltip == "a line"
+    d = line_demo()
+    assert repr(d) == "LiveFigure: A line"
+    assert d.picture.tooltip == "A line"
     assert d.picture.get_state()["description"] == ""  # what the browser's side asks for before it shows the tooltip
 
 

@@ -1,62 +1,27 @@
 """The twin heads' picture and numbers agree with the package."""
 
-import re
-
-import matplotlib.pyplot as plt
 import pytest
 import torch
-from helpers import assert_every_control_matters
-from matplotlib.figure import Figure
+from helpers import LeakyTwin, number, quivers, random_network, vectors
 
 from cfgedu.guidance import null_pair
-from cfgedu.models import TwinMLP, weights_from
+from cfgedu.models import TwinMLP
 from cfgedu.plots import LIM, grid
-from cfgedu.protocol import NULL
-from cfgedu.schedule import Schedule, linear
-from cfgedu.toy import islands, two_gaussians
-from cfgedu.widgets.twin import (
-    ARROWS,
-    FIELDS,
-    LONGEST,
-    POINTS,
-    SIZE,
-    START,
-    percent,
-    twin_heads,
-    twin_heads_demo,
-)
+from cfgedu.protocol import NULL, seeded
+from cfgedu.schedule import linear
+from cfgedu.toy import islands
+from cfgedu.widgets.twin import ARROWS, FIELDS, LONGEST, POINTS, percent, twin_heads_demo
 
-
-class LeakyTwin(TwinMLP):
-    """A twin whose trunk sees the label, through a shift of x."""
-
-    def pair(self, x, t, y):
-        return super().pair(x + 0.5 * y[:, None], t, y)
-
-
-def random_twin(kind, seed=0):
-    """A twin with random outlets, or all its predictions were 0."""
-    generator = torch.Generator().manual_seed(seed)
-    with weights_from(generator):
-        twin = kind(3, width=16)
-    with torch.no_grad():
-        for outlet in (twin.outlet_un, twin.outlet_cond):
-            outlet.weight.normal_(std=0.2, generator=generator)
-    return twin
-
-
-LATE, LEAKY = random_twin(TwinMLP), random_twin(LeakyTwin, 1)
+LATE, LEAKY = (random_network(lambda kind=kind: kind(3, width=16), i) for i, kind in enumerate((TwinMLP, LeakyTwin)))
 PAIRS = [null_pair(islands().denoiser(linear())), LATE.pair, LEAKY.pair]
-FIGURE = Figure(figsize=SIZE)
-UPDATE = twin_heads(FIGURE, LATE, LEAKY)
+DEMO = twin_heads_demo(LATE, LEAKY)
 
 
 def drawn(**state):
     """The arrows (3, n, 2) of the three panels, their titles on the right, and the readout."""
-    text = UPDATE(**START | state)
-    quivers = [part for ax in FIGURE.axes for part in ax.collections if hasattr(part, "U")]
-    arrows = torch.stack([torch.stack([torch.as_tensor(q.U.data), torch.as_tensor(q.V.data)], 1) for q in quivers])
-    return arrows.double(), [ax.get_title(loc="right") for ax in FIGURE.axes], text
+    text = DEMO.update(**DEMO.start | state)
+    arrows = torch.stack([vectors(q) for q in quivers(DEMO)])
+    return arrows, [ax.get_title(loc="right") for ax in DEMO.figure.axes], text
 
 
 @torch.no_grad()
@@ -80,11 +45,11 @@ def test_numbers_are_the_packages(t, label, shown):
     expected = fields(grid(ARROWS, LIM * (1 - 1 / ARROWS)), t, label, shown)
     longest = float(expected.norm(dim=2).max())
     torch.testing.assert_close(arrows, (LONGEST * expected / longest).double(), atol=1e-5, rtol=1e-4)
-    assert float(re.search(r"longest ([\d.e+-]+)", notes[0])[1]) == pytest.approx(longest, rel=0.06)
+    assert number(r"longest ([\d.e+-]+)", notes[0]) == pytest.approx(longest, rel=0.06)
 
-    x0, y0 = islands().sample(POINTS, torch.Generator().manual_seed(0))
+    x0, y0 = islands().sample(POINTS, seeded(0))
     a = float(linear().alpha_bar[t])
-    eps = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(1))
+    eps = torch.randn(POINTS, 2, generator=seeded(1))
     x = (a**0.5 * x0 + (1 - a) ** 0.5 * eps)[y0 == label]
     exact, *learned = fields(x, t, label, shown).double()
     assert f"exact mean square {exact.square().mean():.2g}" in text
@@ -96,21 +61,12 @@ def test_numbers_are_the_packages(t, label, shown):
 
 def test_only_the_leaky_twins_unconditional_field_follows_the_label():
     fields = [drawn(shown="unconditional score", label=label) for label in range(3)]
-    scale = [float(re.search(r"longest ([\d.e+-]+)", notes[0])[1]) for _, notes, _ in fields]
+    scale = [number(r"longest ([\d.e+-]+)", notes[0]) for _, notes, _ in fields]
     assert len(set(scale)) > 1  # the leaky arrows set the scale, so compare the shapes of the fields
     shapes = [arrows / arrows.flatten(1).norm(dim=1)[:, None, None] for arrows, _, _ in fields]
     for other in shapes[1:]:
         torch.testing.assert_close(other[:2], shapes[0][:2], atol=1e-5, rtol=1e-4)
         assert (other[2] - shapes[0][2]).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("t", [1, 1000])
-@pytest.mark.parametrize("shown", FIELDS)
-def test_extremes_are_finite(t, shown):
-    arrows, notes, text = drawn(t=t, shown=shown)
-    assert torch.isfinite(arrows).all()
-    assert "nan" not in text + "".join(notes)
-    assert "inf" not in text + "".join(notes)
 
 
 def test_shares_are_read_as_per_cent_or_as_multiples():
@@ -124,31 +80,14 @@ def test_shares_are_read_as_per_cent_or_as_multiples():
     ]
 
 
-def test_the_picture_follows_every_control():
-    assert_every_control_matters(twin_heads_demo(LATE, LEAKY), t=500, label=1, shown="conditional score")
-
-
-def test_code_of_the_demo_draws_it(capsys):
-    demo = twin_heads_demo(LATE, LEAKY)
-    assert "partial(twin_heads, late=late, leaky=leaky)" in demo.code
-    exec(demo.code, {"late": LATE, "leaky": LEAKY})
-    assert capsys.readouterr().out.startswith("t = 200, class 0, guidance vector g")
-    plt.close("all")
-
-
-def test_another_world_and_schedule():
-    schedule = Schedule(linear().alpha_bar[::20])  # T = 50
-    demo = twin_heads_demo(TwinMLP(2, T=50), TwinMLP(2, T=50), two_gaussians(), schedule)
-    assert demo.controls["t"].max == 50
-    assert len(demo.controls["label"].options) == 2
-    assert "mixture=mixture, schedule=schedule" in demo.code
-    assert demo.readout.value.startswith("t = 10,")
-    assert "late fusion: error 100.0%, size 0.0%" in demo.readout.value  # new twins predict 0
+def test_new_twins_predict_nothing():
+    demo = twin_heads_demo(TwinMLP(3), TwinMLP(3))
+    assert "late fusion: error 100.0%, size 0.0%; leaky: error 100.0%, size 0.0%" in demo.readout.value
 
 
 def test_the_stand_ins_are_what_they_stand_for():
     """Without this, the tests above could pass on two twins of one kind."""
-    x, t = torch.randn(8, 2, generator=torch.Generator().manual_seed(2)), torch.full((8,), 200)
+    x, t = torch.randn(8, 2, generator=seeded(2)), torch.full((8,), 200)
     for twin, same in ((LATE, True), (LEAKY, False)):
         first, second = (twin.pair(x, t, torch.full_like(t, k))[0] for k in (0, 1))
         assert torch.equal(first, second) == same

@@ -21,7 +21,7 @@ import torch
 import cfgedu.widgets
 from cfgedu.guidance import guided, null_pair
 from cfgedu.models import MLP, Judge, TwinMLP
-from cfgedu.protocol import NULL
+from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.toy import spirals
@@ -50,7 +50,7 @@ def best_of(rounds, *works):
 
 def overhead(points, rounds):
     """Time of 50 guided DDIM steps over that of the 50 doubled-batch forwards they cannot do without."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     schedule, net = linear(), MLP(K=3, width=128).eval()
     x, y = torch.randn(points, 2, generator=generator), torch.arange(points) % 3
     doubled = torch.cat([x, x]), torch.full((2 * points,), 500), torch.cat([torch.full_like(y, NULL), y])
@@ -67,7 +67,7 @@ def overhead(points, rounds):
 
 def exact_sampling(rounds):
     """Seconds for 4000 points, 50 guided DDIM steps, exact scores of a mixture of 96 components."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     schedule, mixture = linear(), spirals()
     x, y = torch.randn(4000, 2, generator=generator), torch.arange(4000) % mixture.K
     model = guided(null_pair(mixture.denoiser(schedule)), 2.0)

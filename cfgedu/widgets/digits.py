@@ -9,44 +9,33 @@ from cfgedu.guidance import clip_x0, guided_by
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, images, tiles
-from cfgedu.protocol import Denoiser
+from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import Schedule
+from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 COUNT, COLUMNS, GAP = 10, 5, 1
 WRONG, ASKED = CLASSES[1], CLASSES[0]
-SIZE = (9.6, 3.3)
-START = {"label": 3, "r": 2.0, "steps": 10, "seed": 0, "clip": False}
 
 
-def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None):
+def digits_lab_scene(
+    figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
+):
     """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
 
     net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one
     part more: the network, which is "one" (net) or "twin".
     """
-    K, device = judge.K, next((p.device for p in getattr(net, "parameters", list)()), "cpu")
+    device = next((p.device for p in getattr(net, "parameters", list)()), "cpu")
     networks = {"one": net, "twin": twin}
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
-    images(left, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
-    picture = moving(left.images[0])
-    left.set_xlabel("in orange: the other digit that the judge sees")
-    corners = [(i % COLUMNS * (size + GAP) - 0.5, i // COLUMNS * (size + GAP) - 0.5) for i in range(COUNT)]
-    frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
-    frames = [left.add_patch(Rectangle(corner, size, size, **frame)) for corner in corners]
-    tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
-    look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
-    guesses = [left.text(*corner, "", **look) for corner in corners]
-    bars = moving(*right.bar(range(K), [0] * K, color=UN, zorder=2))
-    right.set(xticks=range(K), ylim=(0, 1.02), xlabel="digit", ylabel="mean probability")
-    right.set_title("what the judge sees (blue: asked for)")
-    title = moving(left.set_title("you asked for 0"))
+    show_digits, bars = sheet_panel(left, size), bars_panel(right, judge.K)
 
     @lru_cache(maxsize=64)
     def draw(label: int, r: float, steps: int, seed: int, clip: bool, network: str):
         """Ten digits (N,1,H,W), the judge's features (N,F) of them and its probabilities (N,K)."""
-        x_T = torch.randn(COUNT, 1, size, size, generator=torch.Generator().manual_seed(seed))
+        x_T = torch.randn(COUNT, 1, size, size, generator=seeded(seed))
         model = guided_by(networks[network], r)
         model = clip_x0(model, schedule) if clip else model
         y = torch.full((COUNT,), label, device=device)
@@ -57,15 +46,11 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
 
     def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
         x, seen, p = draw(label, r, steps, seed, clip, network)
-        picture.set_data(tiles(x, COLUMNS, GAP).numpy())
         guess = p.argmax(1).tolist()
-        for rectangle, text, k in zip(frames, guesses, guess, strict=True):
-            rectangle.set_visible(k != label)
-            text.set(text=k, visible=k != label)
-        for k, (bar, height) in enumerate(zip(bars, p.mean(0).tolist(), strict=True)):
-            bar.set_height(height)
+        show_digits(x, guess, label, f"you asked for {label}, r = {r:.1f}")
+        stage.set_heights(bars, p.mean(0))
+        for k, bar in enumerate(bars):
             bar.set_color(ASKED if k == label else UN)
-        title.set_text(f"you asked for {label}, r = {r:.1f}")
         y = torch.full((COUNT,), label)
         spread, at_one = (diversity(f, y) for f in (seen, draw(label, 1.0, steps, seed, clip, network)[1]))
         return (
@@ -76,20 +61,51 @@ def digits_lab(figure, net: Denoiser, judge: Judge, schedule: Schedule, size: in
     return update
 
 
+def sheet_panel(ax, size):
+    """The digits on one sheet; those that the judge takes for another class are framed, with its guess."""
+    images(ax, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
+    picture = moving(ax.images[0])
+    ax.set_xlabel("in orange: the other digit that the judge sees")
+    corners = [(i % COLUMNS * (size + GAP) - 0.5, i // COLUMNS * (size + GAP) - 0.5) for i in range(COUNT)]
+    frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
+    frames = [ax.add_patch(Rectangle(corner, size, size, **frame)) for corner in corners]
+    tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
+    look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
+    guesses = [ax.text(*corner, "", **look) for corner in corners]
+    title = moving(ax.set_title("you asked for 0"))
+
+    def show(x, guess, label, words):
+        picture.set_data(tiles(x, COLUMNS, GAP).numpy())
+        for rectangle, text, k in zip(frames, guesses, guess, strict=True):
+            rectangle.set_visible(k != label)
+            text.set(text=k, visible=k != label)
+        title.set_text(words)
+
+    return show
+
+
+def bars_panel(ax, K):
+    """A bar for the judge's mean probability of each class; returns the bars."""
+    bars = moving(*ax.bar(range(K), [0] * K, color=UN, zorder=2))
+    ax.set(xticks=range(K), ylim=(0, 1.02), xlabel="digit", ylabel="mean probability")
+    ax.set_title("what the judge sees (blue: asked for)")
+    return bars
+
+
 def digits_lab_demo(
     net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
 ) -> LiveFigure:
-    """The scene with its controls. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release."""
+    """The demo. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release."""
     at_once = {"continuous_update": size <= 8}
     controls = {
-        "label": choice("class y", range(judge.K), START["label"]),
-        "r": slider("scale r", 0, 8, START["r"], **at_once),
-        "steps": int_slider("steps", 2, 50, START["steps"], **at_once),
-        "seed": int_slider("noise seed", 0, 20, START["seed"], **at_once),
-        "clip": choice("clip x0", [("no", False), ("yes", True)], START["clip"]),
+        "label": choice("class y", range(judge.K), 3),
+        "r": slider("scale r", 0, 8, 2.0, **at_once),
+        "steps": int_slider("steps", 2, 50, 10, **at_once),
+        "seed": int_slider("noise seed", 0, 20, 0, **at_once),
+        "clip": choice("clip x0", [("no", False), ("yes", True)], False),
     }
     if twin:
         controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
     alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
     given = {"net": net, "judge": judge, "schedule": schedule, "size": None if size == 8 else size, "twin": twin}
-    return LiveFigure(bound(digits_lab, **given), controls, size=SIZE, alt=alt)
+    return LiveFigure(bound(digits_lab_scene, **given), controls, size=(9.6, 3.3), alt=alt)

@@ -7,85 +7,41 @@ length of the longest arrow, on the right the length that the outer circle stand
 from math import ceil, log2
 
 import torch
-from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from cfgedu.guidance import null_pair
-from cfgedu.plots import CLASSES, GUIDED, LIM, UN, G, class_map, color, grid, plane
+from cfgedu.guidance import guidance_vector, null_pair
+from cfgedu.plots import CLASSES, GUIDED, UN, G, class_map, color, grid, plane
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
+from cfgedu.widgets import stage
+from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
 ARROWS, PIXELS = 15, 61  # arrows and pixels a side
 LONGEST, POINTER = 0.55, 0.7  # drawn lengths, in units of x: the longest arrow of g, and the guided score's direction
-INK = "#333333"  # the contour lines
-LEVELS, DASHES = [0.1, 0.5, 0.9], ["dotted", "dashed", "solid"]
-SIZE = (9.6, 5.2)
-START = {"t": 150, "r": 2.0, "label": 0, "px": 1.2, "py": 1.5}
+RING = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": GUIDED, "markeredgewidth": 1.5}
 
 
-def guidance_vector(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
+def guidance_vector_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is t, r, label and the point (px, py)."""
     mixture, schedule = mixture or islands(), schedule or linear()
     pair = null_pair(mixture.denoiser(schedule))
+    vector = guidance_vector(pair, schedule)
+    points, pixels = stage.places(ARROWS).double(), grid(PIXELS)  # g at t = T is a small difference
     left, right = figure.subplots(1, 2)
-    points, pixels = grid(ARROWS, LIM * (1 - 1 / ARROWS)).double(), grid(PIXELS)  # g at t = T is a small difference
-    window = (-LIM, LIM, -LIM, LIM)
-    title = {"loc": "right", "fontsize": 10}
-
-    plane(left).set_title("$g$ over $p(y\\,|\\,x_t)$", loc="left")
-    note_left = moving(left.set_title("", **title))
-    picture = left.imshow([[0]], extent=window, origin="lower", vmin=0, vmax=1.6, interpolation="bilinear", zorder=0)
-    picture.set(animated=True, interpolation_stage="data")
-    field = arrows(left, points, color=G, width=0.005, zorder=3)
-    center = moving(left.plot([], [], "x", color=GUIDED, markersize=7, markeredgewidth=1.8, zorder=4)[0])
-    pointer = arrows(left, torch.zeros(1, 2), color=GUIDED, width=0.011, zorder=5)
-    ring = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": GUIDED, "markeredgewidth": 1.5}
-    dot = moving(left.plot([], [], "", markersize=9, zorder=6, **ring)[0])
-    moving(*left.spines.values())
-    contours = []
-
-    plane(right, lim=1.1).set(xticks=[], yticks=[], xlim=(-1.1, 1.1), ylim=(-1.1, 1.1))
-    right.set_title("the sum at the point", loc="left")
-    note_right = moving(right.set_title("", **title))
-    right.spines[:].set_visible(False)
-    for radius in (0.5, 1):
-        right.add_patch(Circle((0, 0), radius, fill=False, edgecolor="#CCCCCC", linewidth=0.8, zorder=0))
-    scores = arrows(right, torch.zeros(2, 2), width=0.016, headwidth=2.2, headlength=2.4, headaxislength=2.2, zorder=3)
-    sums = arrows(right, torch.zeros(2, 2), color=[G, GUIDED], width=0.008, zorder=4)
-    swatch = legends(figure, ring)
+    show_field, show_sum = field_panel(left, points), sum_panel(right)
+    swatch = legends(figure)
 
     def update(t: int, r: float, label: int, px: float, py: float) -> str:
         a, x = float(schedule.alpha_bar[t]), torch.tensor([[px, py]], dtype=torch.float64)
-        p = mixture.posterior(pixels, a)[:, label].reshape(PIXELS, PIXELS).numpy()
-        picture.set(data=p, cmap=class_map(label))
-        while contours:
-            contours.pop().remove()
-        lines = {"colors": INK, "linewidths": 1.1, "linestyles": DASHES}
-        contours.append(moving(left.contour(p, levels=LEVELS, extent=window, **lines)))
-
-        at = torch.cat([points, x])
-        eps_un, eps_cond = pair(at, torch.full((len(at),), t), torch.full((len(at),), label))
-        s_un, s_cond = schedule.score(at, t, eps_un), schedule.score(at, t, eps_cond)
-        g = s_cond - s_un
-        longest = float(g[:-1].norm(dim=1).max())
-        field.set_UVC(*(LONGEST / longest * g[:-1]).T)
-        s_un, s_cond, g = s_un[-1], s_cond[-1], g[-1]  # at the point
+        g = stage.at(vector, torch.cat([points, x]), t, label)
+        s_un, s_cond = (schedule.score(x, t, eps)[0] for eps in stage.at(pair, x, t, label))
+        field, g = g[:-1], g[-1]
         guided = s_un + r * g
-        pointer.set_offsets(x)
-        pointer.set_UVC(*(POINTER * guided / guided.norm().clamp_min(1e-12))[:, None])
-        dot.set_data([px], [py])
         mine = mixture.label == label
-        center.set_data(*(a**0.5 * (mixture.weight[mine] @ mixture.mean[mine]) / mixture.weight[mine].sum())[:, None])
-
-        reach = 2.0 ** ceil(log2(max(float(v.norm()) for v in (s_un, s_cond, guided))))
-        scores.set_UVC(*(torch.stack([s_un, s_cond]) / reach).T)
-        scores.set_color([UN, color(label)])
-        sums.set_offsets(torch.stack([s_un, 0 * s_un]) / reach)
-        sums.set_UVC(*(torch.stack([r * g, guided]) / reach).T)
+        center = a**0.5 * (mixture.weight[mine] @ mixture.mean[mine]) / mixture.weight[mine].sum()
+        show_field(t, label, stage.square(mixture.posterior(pixels, a)[:, label]), field, center, x, guided)
+        show_sum(r, label, s_un, s_cond, g, guided)
         swatch.set_color(color(label))
-        note_left.set_text(f"t = {t},  y = {label},  longest arrow {longest:.2g}")
-        note_right.set_text(f"r = {r:.1f},  outer circle {reach:g}")
         prob = float(mixture.posterior(x, a)[0, label])
         lengths = f"|s_un| = {s_un.norm():.3g}, |g| = {g.norm():.3g}, |guided| = {guided.norm():.3g}"
         return f"t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, {lengths}"
@@ -93,39 +49,77 @@ def guidance_vector(figure, mixture: Mixture | None = None, schedule: Schedule |
     return update
 
 
-def arrows(ax, x, **kwargs):
-    """Moving arrows at x (B,2), as long as their vectors."""
-    zero = torch.zeros(len(x))
-    return ax.quiver(*x.T, zero, zero, angles="xy", scale_units="xy", scale=1, animated=True, **kwargs)
+def field_panel(ax, points):
+    """g at the points, over p(y given x_t); the mean of the class; the guided score at one point."""
+    plane(ax).set_title("$g$ over $p(y\\,|\\,x_t)$", loc="left")
+    note = stage.note(ax)
+    picture = stage.shade(ax, vmin=0, vmax=1.6, interpolation_stage="data")
+    quiver = stage.arrows(ax, points, color=G, width=0.005, zorder=3)
+    cross = stage.line(ax, "x", color=GUIDED, markersize=7, markeredgewidth=1.8, zorder=4)
+    pointer = stage.arrows(ax, torch.zeros(1, 2), color=GUIDED, width=0.011, zorder=5)
+    dot = stage.line(ax, markersize=9, zorder=6, **RING)
+    outlines = stage.outlines(ax, linewidths=1.1)
+    stage.frame(ax)
+
+    def show(t, label, p, field, center, x, guided):
+        picture.set(data=p, cmap=class_map(label))
+        outlines(p)
+        longest = float(field.norm(dim=1).max())
+        quiver.set_UVC(*(LONGEST / longest * field).T)
+        cross.set_data(*center[:, None])
+        pointer.set_offsets(x)
+        pointer.set_UVC(*(POINTER * guided / guided.norm().clamp_min(1e-12))[:, None])
+        dot.set_data(*x.T)
+        note.set_text(f"t = {t},  y = {label},  longest arrow {longest:.2g}")
+
+    return show
 
 
-def legends(figure, ring):
+def sum_panel(ax):
+    """The vector sum s_un + r g, and the two scores, at one point."""
+    plane(ax, lim=1.1).set(xticks=[], yticks=[], xlim=(-1.1, 1.1), ylim=(-1.1, 1.1))
+    ax.set_title("the sum at the point", loc="left")
+    note = stage.note(ax)
+    ax.spines[:].set_visible(False)
+    for radius in (0.5, 1):
+        ax.add_patch(Circle((0, 0), radius, fill=False, edgecolor="#CCCCCC", linewidth=0.8, zorder=0))
+    heads = {"headwidth": 2.2, "headlength": 2.4, "headaxislength": 2.2}
+    scores = stage.arrows(ax, torch.zeros(2, 2), width=0.016, zorder=3, **heads)
+    sums = stage.arrows(ax, torch.zeros(2, 2), color=[G, GUIDED], width=0.008, zorder=4)
+
+    def show(r, label, s_un, s_cond, g, guided):
+        reach = 2.0 ** ceil(log2(max(float(v.norm()) for v in (s_un, s_cond, guided))))
+        scores.set_UVC(*(torch.stack([s_un, s_cond]) / reach).T)
+        scores.set_color([UN, color(label)])
+        sums.set_offsets(torch.stack([s_un, 0 * s_un]) / reach)
+        sums.set_UVC(*(torch.stack([r * g, guided]) / reach).T)
+        note.set_text(f"r = {r:.1f},  outer circle {reach:g}")
+
+    return show
+
+
+def legends(figure):
     """Both panels' legends; returns the one part of them that moves, the line in the colour of the class."""
-    look = {"columnspacing": 1.2, "handlelength": 1.8, "fontsize": 9.5}
-    levels = [Line2D([], [], color=INK, linestyle=d, label=f"$p$ = {p}") for p, d in zip(LEVELS, DASHES)]
-    vector = Line2D([], [], color=G, linewidth=3, label="$g$")
-    point = Line2D([], [], color=GUIDED, linewidth=3, label="the point, its guided score", **ring)
-    center = Line2D([], [], color=GUIDED, marker="x", linestyle="", label="mean of class $y$")
-    handles = [levels[0], vector, levels[1], point, levels[2], center]
-    figure.legend(handles=handles, ncols=3, loc="outside lower left", **look)
+    look = {"columnspacing": 1.2, "handlelength": 1.8}
+    levels = stage.level_keys("$p$")
+    vector = stage.key("$g$", G, linewidth=3)
+    point = stage.key("the point, its guided score", GUIDED, linewidth=3, **RING)
+    center = stage.key("mean of class $y$", GUIDED, marker="x", linestyle="")
+    stage.legend_row(figure, "left", [levels[0], vector, levels[1], point, levels[2], center], **look)
     names = ["$s_{un}$, no label", "$s_{cond}$, label $y$", "$r\\,g$", "guided: $s_{un} + r\\,g$"]
     parts = zip(names, [UN, CLASSES[0], G, GUIDED], [6, 6, 3, 3])
-    handles = [Line2D([], [], color=c, linewidth=width, label=name) for name, c, width in parts]
-    legend = figure.legend(handles=handles, ncols=2, loc="outside lower right", **look)
-    return moving(legend.get_lines()[1])
+    sums = [stage.key(name, c, linewidth=width) for name, c, width in parts]
+    return moving(stage.legend_row(figure, "right", sums, ncols=2, **look).get_lines()[1])
 
 
 def guidance_vector_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
-    """The scene with its controls, on the islands unless another mixture is given."""
-    scene = bound(guidance_vector, mixture=mixture, schedule=schedule)
-    mixture, schedule = mixture or islands(), schedule or linear()
-    stride = max(1, schedule.T // 100)
+    """The demo, on the islands unless another mixture is given."""
+    scene = bound(guidance_vector_scene, mixture=mixture, schedule=schedule)
     controls = {
-        "t": int_slider("time t", stride, schedule.T, START["t"] * schedule.T // 1000, stride),
-        "r": slider("scale r", 0, 8, START["r"]),
-        "label": choice("class y", range(mixture.K), START["label"]),
-        "px": slider("point, x1", -LIM, LIM, START["px"], 0.05),
-        "py": slider("point, x2", -LIM, LIM, START["py"], 0.05),
+        "t": stage.time_slider(schedule or linear(), 150, stops=100),
+        "r": slider("scale r", 0, 8, 2.0),
+        "label": choice("class y", range((mixture or islands()).K), 0),
+        **stage.point_sliders(1.2, 1.5),
     }
     alt = "Guidance vectors as arrows over the probability of the class, and the sum of vectors at one point"
-    return LiveFigure(scene, controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=(9.6, 5.2), alt=alt)

@@ -1,9 +1,9 @@
 """LiveFigure: a matplotlib scene behind sliders, redrawn in a few tens of milliseconds.
 
-A scene is a function scene(figure) -> update. It builds its artists once; update(**state) moves them to a plain state
-(numbers, strings) and returns a one-line readout. `still` draws a scene once, for the page; `LiveFigure` puts controls
-on it. Artists that update moves are marked with `moving(...)`: while a control moves only these are drawn again, over a
-stored background.
+A scene is a function x_scene(figure) -> update. It builds its artists once; update(**state) moves them to a plain
+state (numbers, strings) and returns a one-line readout. `LiveFigure` puts controls on it; the function x_demo beside
+the scene makes that demo, and its `still` draws one picture for the page. Artists that update moves are marked with
+`moving(...)`: while a control moves only these are drawn again, over a stored background.
 
 What costs time in a frame, so that a scene can avoid it: text (2 ms a line, more for formulas), ticks and legends (4 to
 9 ms each: keep axes and legends fixed), a smooth picture (7 ms for half a figure). Arrows, lines and contours cost well
@@ -12,10 +12,10 @@ under 2 ms.
 
 import asyncio
 import html
-import struct
+import inspect
 import threading
 import time
-import zlib
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -25,32 +25,21 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cfgedu.plots import STYLE
+from cfgedu.widgets.page import LOOK, Picture, png, small
 
 MOVING_DPI, REST_DPI, REST_AFTER = 100, 200, 0.25  # dots per inch while a control moves and at rest; seconds of rest
 SLOW = 0.1  # a frame above this many seconds shows "working"
 LETTER = 7.2  # pixels that a letter of the readout takes, in the mean, at most
 
+STORED = "application/vnd.cfgedu.demo+json"  # what a page without a kernel needs to bring a demo to life
+INVITATION = "The picture of a demo: running this cell makes it live."
+
 # JupyterLab answers controls in a thread of their own while cells run in the main one: one drawing at a time.
 DRAWING = threading.RLock()
-
-# A demo keeps its own light ground in every theme; the variables reach the labels, sliders and readouts inside it.
-LOOK = """<style>
-.cfgedu-live { background: #FFFFFF; color: #222222; padding: 8px; border: 1px solid #DDDDDD; border-radius: 4px;
-  width: fit-content; max-width: 100%; box-sizing: border-box;
-  --jp-widgets-color: #222222; --jp-widgets-label-color: #222222; --jp-widgets-readout-color: #222222;
-  --jp-ui-font-color0: #000000; --jp-ui-font-color1: #222222; --jp-content-font-color1: #222222;
-  --jp-layout-color1: #FFFFFF; --jp-layout-color2: #EEEEEE; --jp-layout-color3: #DDDDDD; --jp-border-color1: #BBBBBB;
-  --jp-widgets-input-color: #222222; --jp-widgets-input-background-color: #FFFFFF;
-  --jp-widgets-input-border-color: #BBBBBB; }
-.cfgedu-live .widget-html-content { color: #222222; line-height: 1.4; text-wrap: balance; }
-.cfgedu-live pre { color: #222222; background: #F5F5F5; padding: 6px; margin: 0; overflow-x: auto; user-select: all; }
-.cfgedu-live .cfgedu-error { color: #B00020; font-weight: bold; }
-</style>"""
 
 Scene = Callable[[Figure], Callable[..., str]]
 
@@ -75,33 +64,18 @@ def moving(*artists):
 
 
 def bound(scene: Scene, **given) -> Scene:
-    """The scene with those of the arguments that are not None; `LiveFigure.code` goes by their names."""
+    """The scene with those of the arguments that are not None, which its demo was given; `LiveFigure.code` has them."""
     given = {name: value for name, value in given.items() if value is not None}
     return partial(scene, **given) if given else scene
-
-
-def still(scene: Scene, size: tuple[float, float] = (8, 4), **state) -> None:
-    """Draw the scene once, in the state given, as an ordinary notebook figure; prints the readout."""
-    figure = plt.figure(figsize=size, layout="constrained")
-    with mpl.rc_context(STYLE):  # entered late: a kernel's first figure turns display on, the end would undo that
-        print(scene(figure)(**state))
-
-
-class Picture(widgets.Image):
-    """An Image whose tooltip names it in the page, for the eye and for a screen reader.
-
-    The browser's side shows the tooltip of a widget whose description is empty, and an Image has none to ask.
-    """
-
-    description = traitlets.Unicode("").tag(sync=True)
 
 
 class LiveFigure(widgets.VBox):
     """Controls above a picture of the scene, its readout below, a reset button, any error in red, the state as code.
 
     controls: {state name: ipywidgets control}; constants: the part of the state that has no control; alt: the picture
-    in words. `state` is plain data; `code` is a cell that draws the same picture with `still`. A browser sends the next
-    value of a control once the last one was answered, so frames are dropped and never queue.
+    in words, a sentence without its full stop. `state` is plain data; `still` draws it as an ordinary figure, and
+    `code` is a cell that does so. A browser sends the next value of a control once the last one was answered, so frames
+    are dropped and never queue. A notebook stores the picture and the state beside the view.
     """
 
     def __init__(
@@ -159,16 +133,43 @@ class LiveFigure(widgets.VBox):
         return self.constants | {name: round(v, 9) if isinstance(v, float) else v for name, v in values.items()}
 
     @property
+    def name(self) -> str:
+        """The demo's name, x of x_scene and x_demo."""
+        return getattr(self.scene, "func", self.scene).__name__.removesuffix("_scene")
+
+    @property
     def code(self) -> str:
-        """The cell that draws this picture; arguments given to the scene by `bound` go by their names."""
-        function = self.scene.func if isinstance(self.scene, partial) else self.scene
-        name, given = function.__name__, getattr(self.scene, "keywords", {})
-        lines = [f"from {function.__module__} import {name}", "from cfgedu.widgets.live import still", ""]
-        if given:
-            lines.insert(0, "from functools import partial")
-            name = f"partial({name}, {', '.join(f'{key}={key}' for key in given)})"
+        """The cell that draws this picture; what the demo was given goes by its name, numbers by their value."""
+        scene, given = getattr(self.scene, "func", self.scene), getattr(self.scene, "keywords", {})
+        needed = {p.name for p in inspect.signature(scene).parameters.values() if p.default is p.empty}
+        values = {key: repr(value) if isinstance(value, int | float | str) else key for key, value in given.items()}
+        arguments = ", ".join(text if key in needed else f"{key}={text}" for key, text in values.items())
         state = ", ".join(f"{key}={value!r}" for key, value in self.state.items())
-        return "\n".join([*lines, f"still({name}, size={self.size}, {state})"])
+        make = f"{self.name}_demo"
+        return f"from {scene.__module__} import {make}\n\ndemo = {make}({arguments})\ndemo.still({state})"
+
+    def still(self, **state) -> None:
+        """Draw the start state, with the changes given, as an ordinary notebook figure; prints the readout.
+
+        Raises TypeError for a name that is not one of the state's.
+        """
+        start = self.constants | self.start
+        if unknown := [name for name in state if name not in start]:
+            raise TypeError(f"{self.name} has no {', '.join(unknown)}; the names of its state are {', '.join(start)}")
+        figure = plt.figure(figsize=self.size, layout="constrained")
+        with mpl.rc_context(STYLE):  # entered late: a kernel's first figure turns display on, the end would undo that
+            print(self.scene(figure)(**start | state))
+
+    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
+        """What a notebook stores: the view, and for a reader without a kernel the picture, its words and the state."""
+        alt = f"{self.alt}. {INVITATION}"
+        picture = {"alt": alt, "width": round(self.size[0] * MOVING_DPI)}  # as wide on the page as the live one
+        bundle = {
+            "text/plain": repr(self),
+            "image/png": b64encode(self.stored()).decode(),
+            STORED: {"demo": self.name, "state": self.state, "alt": alt},
+        }
+        return super()._repr_mimebundle_(**kwargs) | bundle, {"image/png": picture}
 
     def set(self, **state) -> None:
         """Move several controls, and draw once."""
@@ -249,18 +250,10 @@ class LiveFigure(widgets.VBox):
             self.figure.set_dpi(MOVING_DPI)
             self.figure.set_canvas(self.canvas)
 
-
-def png(rgba: np.ndarray) -> bytes:
-    """(H,W,4) bytes as an opaque PNG file: unfiltered rows, the fastest compression, half an image library's time."""
-    height, width, _ = rgba.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row starts with its filter, 0 for none
-    rows[:, 1:] = rgba[..., :3].reshape(height, -1)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, colour type 2: RGB
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+    def stored(self) -> bytes:
+        """The sharp picture, small enough for a notebook."""
+        with drawing():
+            return small(self.sharp())
 
 
 def control(kind, name: str, **kwargs) -> widgets.Widget:

@@ -5,15 +5,15 @@ from matplotlib.axes import Axes
 
 from cfgedu.guidance import guided, null_pair, w_from_r
 from cfgedu.plots import CLASSES, GUIDED, UN, G, plane
+from cfgedu.protocol import seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.toy import islands
+from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, moving, slider
 
 POINTS, STEPS = 900, 25
 LOW, HIGH = -1, 8
-SIZE = (9.6, 4.4)
-START = {"r": 1.0}
 
 
 def number_line(ax: Axes) -> Axes:
@@ -36,7 +36,7 @@ def number_line(ax: Axes) -> Axes:
     return ax
 
 
-def scales(figure):
+def scales_scene(figure):
     """The scene; its state is r."""
     mixture, schedule = islands(), linear()
     pair = null_pair(mixture.denoiser(schedule))
@@ -45,14 +45,14 @@ def scales(figure):
     here = moving(left.axvline(1, ymin=0.05, ymax=0.83, color=GUIDED, linewidth=9, alpha=0.22, zorder=3))
     plane(right)
     right.set_title("all three classes", loc="left")
-    note = moving(right.set_title("", loc="right", fontsize=10))
+    note = stage.note(right)
     dots = [
-        moving(right.plot([], [], ".", color=color, markersize=3.5, label=f"asked for class {k}", zorder=2)[0])
+        stage.line(right, ".", color=color, markersize=3.5, label=f"asked for class {k}", zorder=2)
         for k, color in enumerate(CLASSES[: mixture.K])
     ]
     figure.legend(loc="outside lower right", ncols=3, markerscale=3, handletextpad=0.2, columnspacing=1.2)
-    x_T = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(0))
-    _, y = mixture.sample(POINTS, torch.Generator().manual_seed(1))
+    x_T = torch.randn(POINTS, 2, generator=seeded(0))
+    _, y = mixture.sample(POINTS, seeded(1))
 
     def update(r: float) -> str:
         x = sample(ddim_step, guided(pair, r), schedule, x_T, y, STEPS)
@@ -69,6 +69,6 @@ def scales(figure):
 
 
 def scales_demo() -> LiveFigure:
-    controls = {"r": slider("scale r", LOW, HIGH, START["r"], layout={"width": "560px"})}
+    controls = {"r": slider("scale r", LOW, HIGH, 1.0, layout={"width": "560px"})}
     alt = "Three guidance scales on one number line, and the guided samples"
-    return LiveFigure(scales, controls, size=SIZE, alt=alt)
+    return LiveFigure(scales_scene, controls, size=(9.6, 4.4), alt=alt)

@@ -9,48 +9,26 @@ from functools import lru_cache
 import torch
 from matplotlib.colors import to_rgb
 
-from cfgedu.plots import GUIDED, LIM, grid, plane
+from cfgedu.plots import GUIDED, grid, plane
 from cfgedu.protocol import NULL
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import branches, islands, spirals, two_gaussians
-from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
+from cfgedu.widgets import stage
+from cfgedu.widgets.live import LiveFigure, bound, choice, moving
 
 WORLDS = {"islands": islands, "two Gaussians": two_gaussians, "spirals": spirals, "branches": branches}
 ARROWS, PIXELS, LONGEST = 15, 71, 0.55  # arrows and pixels a side; the drawn length of the longest arrow
 DEPTH = 7.0  # how far below its peak the log-density turns white
-SCORE, BELIEF, MEAN = "#333333", "#56B4E9", "#F0E442"  # arrows, p(x_0 given x_t), its mean
-SIZE = (9.6, 4.7)
+BELIEF, MEAN = "#56B4E9", "#F0E442"  # p(x_0 given x_t), its mean
 
 
-def grey(logp):
-    """White where the log-density lies DEPTH below its peak: (PIXELS^2, 3)"""
-    return (1 - 0.45 * (1 + (logp - logp.max()) / DEPTH).clamp(min=0))[:, None].expand(-1, 3)
-
-
-def picture(rgb):
-    return (255 * rgb).byte().reshape(PIXELS, PIXELS, 3).numpy()
-
-
-def score_explorer(figure, schedule: Schedule | None = None):
+def score_explorer_scene(figure, schedule: Schedule | None = None):
     """The scene; its state is the time t, the world's name, and the point x_t = (px, py)."""
     schedule = schedule or linear()
     points, pixels, nobody = grid(ARROWS), grid(PIXELS), torch.full((PIXELS**2,), NULL)
     left, right = figure.subplots(1, 2)
-    plane(left).set(xlabel="$x_1$", ylabel="$x_2$")
-    plane(right).set(xlabel="$x_1$")
-    window = {"extent": (-LIM, LIM, -LIM, LIM), "origin": "lower", "interpolation": "bilinear", "zorder": 0}
-    noisy, clean = moving(*[ax.imshow([[[1.0] * 3]], **window) for ax in (left, right)])
-    blue = torch.tensor(to_rgb(BELIEF))
-    quiver = {"angles": "xy", "scale_units": "xy", "animated": True, "scale": 1}
-    field = left.quiver(*points.T, *points.T, color=SCORE, width=0.0045, zorder=3, **quiver)
-    arrow = left.quiver([0], [0], [0], [0], color=GUIDED, width=0.011, zorder=4, **quiver)
-    circle = {"linestyle": "none", "marker": "o", "markeredgecolor": "black", "markersize": 9, "zorder": 5}
-    dots = [moving(ax.plot([], [], color="white", label="$x_t$", **circle)[0]) for ax in (left, right)]
-    mean = moving(right.plot([], [], color=MEAN, label="$\\hat x_0$, the mean of blue", **circle)[0])
-    patch = right.plot([], [], "s", color=BELIEF, label="$p(x_0\\,|\\,x_t)$")
-    right.legend(handles=[dots[1], *patch, mean], loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    titles = moving(left.set_title("score"), right.set_title("the same as $\\hat x_0$, over the clean data"))
-    moving(*[spine for axes in (left, right) for spine in axes.spines.values()])
+    show_score, show_belief = score_panel(left, points), belief_panel(right)
+    stage.frame(left, right)
 
     @lru_cache(maxsize=len(WORLDS))
     def world(name):
@@ -61,46 +39,76 @@ def score_explorer(figure, schedule: Schedule | None = None):
         mixture, denoiser, log_clean = world(data)
         a, x = float(schedule.alpha_bar[t]), torch.tensor([[px, py]])
         log_noisy = mixture.log_prob(pixels, nobody, a)
-        noisy.set_data(picture(grey(log_noisy)))
-
         at = torch.cat([points, x])
-        null = torch.full((len(at),), NULL)
-        eps = denoiser(at, torch.full((len(at),), t), null)
+        eps = stage.at(denoiser, at, t, NULL)
         score = schedule.score(at, t, eps)
-        inside = mixture.log_prob(at, null, a) > log_noisy.max() - DEPTH
+        inside = mixture.log_prob(at, torch.full((len(at),), NULL), a) > log_noisy.max() - DEPTH
         longest = score[inside].norm(dim=1).max()
         shown = torch.where(inside[:, None], score * LONGEST / longest, torch.nan)
-        field.set_UVC(*shown[:-1].T)
-        arrow.set_offsets(x)
-        arrow.set_UVC(*shown[-1:].T)
+        show_score(t, grey(log_noisy), shown[:-1], x, shown[-1:])
 
         # Bayes: log p(x_0 given x_t) = log p(x_0) - |x_t - sqrt(a) x_0|^2 / (2 (1 - a)) + constant
         log_belief = log_clean - (x - a**0.5 * pixels).square().sum(1) / (2 * (1 - a))
-        share = 0.9 * (log_belief - log_belief.max()).exp()[:, None]
-        clean.set_data(picture((1 - share) * grey(log_clean) + share * blue))
-
-        eps = eps[-1:]
-        x0 = schedule.x0(x, t, eps)
-        mean.set_data(*x0.T.numpy())
-        for dot in dots:
-            dot.set_data([px], [py])
-        titles[0].set_text(f"score over $\\log p_t$, t = {t}")
-        four = {"score": score[-1:], "eps": eps, "x0": x0, "v": schedule.v(x, t, eps)}
+        x0 = schedule.x0(x, t, eps[-1:])
+        show_belief(grey(log_clean), (log_belief - log_belief.max()).exp()[:, None], x, x0)
+        four = {"score": score[-1:], "eps": eps[-1:], "x0": x0, "v": schedule.v(x, t, eps[-1:])}
         readout = ", ".join(f"{name} = ({u:.2f}, {v:.2f})" for name, ((u, v),) in four.items())
         return f"t = {t} (signal level {a:.3f}), longest arrow {longest:.2g}; at x_t = ({px:.2f}, {py:.2f}): {readout}"
 
     return update
 
 
-START = {"t": 120, "data": "islands", "px": 0.1, "py": -0.6}
+def grey(log_p):
+    """Colours (n^2, 3), white where the log-density lies DEPTH below its peak."""
+    return (1 - 0.45 * stage.height(log_p, DEPTH))[:, None].expand(-1, 3)
+
+
+def place(ax, color, label):
+    """A moving round mark."""
+    return stage.line(ax, "o", color=color, markeredgecolor="black", markersize=9, label=label, zorder=5)
+
+
+def score_panel(ax, points):
+    """The score at the points and at one more, over the log-density of noisy data."""
+    plane(ax).set(xlabel="$x_1$", ylabel="$x_2$")
+    noisy = stage.shade(ax)
+    field = stage.arrows(ax, points, color=stage.INK, width=0.0045, zorder=3)
+    arrow = stage.arrows(ax, torch.zeros(1, 2), color=GUIDED, width=0.011, zorder=4)
+    dot, title = place(ax, "white", "$x_t$"), moving(ax.set_title("score"))
+
+    def show(t, colors, vectors, x, vector):
+        noisy.set_data(stage.square((255 * colors).byte()))
+        field.set_UVC(*vectors.T)
+        arrow.set_offsets(x)
+        arrow.set_UVC(*vector.T)
+        dot.set_data(*x.T)
+        title.set_text(f"score over $\\log p_t$, t = {t}")
+
+    return show
+
+
+def belief_panel(ax):
+    """Where x_t may come from, in blue over the log-density of clean data, and the mean of that."""
+    plane(ax).set(xlabel="$x_1$")
+    clean, blue = stage.shade(ax), torch.tensor(to_rgb(BELIEF))
+    dot, mean = place(ax, "white", "$x_t$"), place(ax, MEAN, "$\\hat x_0$, the mean of blue")
+    patch = ax.plot([], [], "s", color=BELIEF, label="$p(x_0\\,|\\,x_t)$")
+    ax.legend(handles=[dot, *patch, mean], loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    ax.set_title("the same as $\\hat x_0$, over the clean data")
+
+    def show(colors, belief, x, x0):
+        clean.set_data(stage.square((255 * ((1 - 0.9 * belief) * colors + 0.9 * belief * blue)).byte()))
+        dot.set_data(*x.T)
+        mean.set_data(*x0.T)
+
+    return show
 
 
 def score_explorer_demo(schedule: Schedule | None = None) -> LiveFigure:
     controls = {
-        "t": int_slider("time t", 1, (schedule or linear()).T, START["t"]),
-        "data": choice("data set", list(WORLDS), START["data"]),
-        "px": slider("point x1", -LIM, LIM, START["px"], 0.05),
-        "py": slider("point x2", -LIM, LIM, START["py"], 0.05),
+        "t": stage.time_slider(schedule or linear(), 120),
+        "data": choice("data set", list(WORLDS), "islands"),
+        **stage.point_sliders(0.1, -0.6),
     }
-    alt = "the score as arrows over the log-density of noisy data, and where one noisy point may come from"
-    return LiveFigure(bound(score_explorer, schedule=schedule), controls, size=SIZE, alt=alt)
+    alt = "The score as arrows over the log-density of noisy data, and where one noisy point may come from"
+    return LiveFigure(bound(score_explorer_scene, schedule=schedule), controls, size=(9.6, 4.7), alt=alt)

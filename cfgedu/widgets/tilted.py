@@ -10,19 +10,19 @@ from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair
 from cfgedu.plots import GUIDED, LIM, color, grid, plane
+from cfgedu.protocol import seeded
 from cfgedu.samplers import SAMPLERS, Step, ddim_step, sample
 from cfgedu.schedule import Schedule, even_angles, linear
 from cfgedu.toy import Mixture, islands
+from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
 THIRD = {name: SAMPLERS[name] for name in ("DDPM", "Euler-Maruyama")} | {"DDIM, eta = 0.5": partial(ddim_step, eta=0.5)}
 POINTS, STEPS, PIXELS = 256, 32, 51  # two clouds with and without label: 1024 rows, one block of the exact denoiser
 LEVELS = (0.02, 0.25, 0.7)  # outlines of the tilted density, as fractions of its peak
-SIZE = (9.8, 3.9)
-START = {"r": 4.0, "label": 0, "sampler": "DDPM"}
 
 
-def tilted_against_guided(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
+def tilted_against_guided_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is the scale r >= 1, the class label and the sampler of the third cloud.
 
     The shade in all three panels is the tilted density. All clouds keep their random numbers while r moves. The numbers
@@ -32,47 +32,55 @@ def tilted_against_guided(figure, mixture: Mixture | None = None, schedule: Sche
     mixture, schedule = mixture or islands(), schedule or linear()
     pair, pixels, line = null_pair(mixture.denoiser(schedule)), grid(PIXELS), torch.linspace(-LIM, LIM, PIXELS).numpy()
     times = even_angles(schedule, STEPS)
-    x_T = torch.randn(POINTS, 2, generator=torch.Generator().manual_seed(9)).repeat(2, 1)  # one start for both samplers
-    candidates, labels = mixture.sample(20 * POINTS, torch.Generator().manual_seed(1))
-    coin = torch.rand(len(candidates), generator=torch.Generator().manual_seed(2))
+    x_T = torch.randn(POINTS, 2, generator=seeded(9)).repeat(2, 1)  # one start for both samplers
+    candidates, labels = mixture.sample(20 * POINTS, seeded(1))
+    coin = torch.rand(len(candidates), generator=seeded(2))
     posterior = mixture.posterior(candidates)
     axes = figure.subplots(1, 3)
-    table = {"ha": "center", "va": "top", "fontsize": 10, "family": "DejaVu Sans Mono"}
-    for ax, title in zip(axes, ["tilted density", "guidance, DDIM", "guidance, DDPM"], strict=True):
-        plane(ax, title).text(0.5, -0.11, "mean  var along  var across", transform=ax.transAxes, **table)
-        moving(*ax.spines.values())
+    titles = ["tilted density", "guidance, DDIM", "guidance, DDPM"]
+    panels = [cloud_panel(ax, title) for ax, title in zip(axes, titles, strict=True)]
     axes[0].set_ylabel("$x_2$")
-    shades = [moving(ax.add_collection(PolyCollection([], alpha=0.22, linewidths=0, zorder=1))) for ax in axes]
-    dots = {"color": GUIDED, "markersize": 2.6, "alpha": 0.45, "markeredgewidth": 0, "zorder": 2}
-    clouds = [moving(ax.plot([], [], "o", **dots)[0]) for ax in axes]
-    ellipses = [moving(ax.plot([], [], color=GUIDED, linewidth=1.8, zorder=3)[0]) for ax in axes]
-    row = "{:4.2f}{:11.3f}{:12.3f}"
-    notes = [moving(ax.text(0.5, -0.17, row.format(0, 0, 0), transform=ax.transAxes, **table)) for ax in axes]
     third = moving(axes[2].title)
 
     def update(r: float, label: int, sampler: str) -> str:
         y, everywhere = torch.full((2 * POINTS,), label), torch.full((PIXELS**2,), label)
         log_tilted = mixture.log_prob(pixels, everywhere) + (r - 1) * mixture.posterior(pixels)[:, label].log()
-        contours = contour_generator(line, line, (log_tilted - log_tilted.max()).exp().reshape(PIXELS, PIXELS).numpy())
+        contours = contour_generator(line, line, stage.square((log_tilted - log_tilted.max()).exp()))
         outlines = [outline for level in LEVELS for outline in contours.lines(level)]
         kept = candidates[(labels == label) & (coin < posterior[:, label] ** (r - 1))][:POINTS]
         step = side_by_side(ddim_step, THIRD[sampler])
-        g = torch.Generator().manual_seed(3)
-        runs = sample(step, guided(pair, r), schedule, x_T, y, times, g).chunk(2)
+        runs = sample(step, guided(pair, r), schedule, x_T, y, times, seeded(3)).chunk(2)
         axis, found = main_axis(mixture, label), []
-        for i, x in enumerate([kept, *runs]):
+        for show, x in zip(panels, [kept, *runs], strict=True):
             island = near_island(x, axis)
             mean, (along, across) = float(island[:, 0].mean()), island.var(0).tolist()
-            shades[i].set(verts=outlines, facecolor=color(label))
-            clouds[i].set_data(*x.T.numpy())
-            ellipses[i].set_data(*ellipse(island, axis).T.numpy())
-            notes[i].set_text(row.format(mean, along, across))
+            show(color(label), outlines, x, ellipse(island, axis), (mean, along, across))
             found.append(f"{mean:.2f}; {along:.3f}, {across:.3f}")
         third.set_text(f"guidance, {sampler}")
         words = " | ".join(f"{name} {text}" for name, text in zip(["tilted", "DDIM", sampler], found, strict=True))
         return f"r = {r:.2f}, class {label}. Near island, mean distance; variance along, across: {words}"
 
     return update
+
+
+def cloud_panel(ax, title):
+    """A cloud over the tilted density, the ellipse of its near island, and three numbers about that."""
+    look = {"transform": ax.transAxes, "ha": "center", "va": "top", "fontsize": 10, "family": "DejaVu Sans Mono"}
+    row = "{:4.2f}{:11.3f}{:12.3f}"
+    plane(ax, title).text(0.5, -0.11, "mean  var along  var across", **look)
+    shade = moving(ax.add_collection(PolyCollection([], alpha=0.22, linewidths=0, zorder=1)))
+    cloud = stage.line(ax, "o", color=GUIDED, markersize=2.6, alpha=0.45, markeredgewidth=0, zorder=2)
+    outline = stage.line(ax, color=GUIDED, linewidth=1.8, zorder=3)
+    numbers = moving(ax.text(0.5, -0.17, row.format(0, 0, 0), **look))
+    stage.frame(ax)
+
+    def show(tint, outlines, x, around, measured):
+        shade.set(verts=outlines, facecolor=tint)
+        cloud.set_data(*x.T.numpy())
+        outline.set_data(*around.T.numpy())
+        numbers.set_text(row.format(*measured))
+
+    return show
 
 
 def side_by_side(first: Step, second: Step) -> Step:
@@ -106,12 +114,12 @@ def ellipse(points: Tensor, axis: Tensor, radius: float = 2.0) -> Tensor:
 
 
 def tilted_against_guided_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
-    """The scene with its controls, on the islands unless another mixture is given."""
-    scene = bound(tilted_against_guided, mixture=mixture, schedule=schedule)
+    """The demo, on the islands unless another mixture is given."""
+    scene = bound(tilted_against_guided_scene, mixture=mixture, schedule=schedule)
     controls = {
-        "r": slider("scale r", 1, 8, START["r"], 0.25),
-        "label": choice("class y", range((mixture or islands()).K), START["label"]),
-        "sampler": choice("3rd cloud", list(THIRD), START["sampler"]),
+        "r": slider("scale r", 1, 8, 4.0, 0.25),
+        "label": choice("class y", range((mixture or islands()).K), 0),
+        "sampler": choice("3rd cloud", list(THIRD), "DDPM"),
     }
     alt = "Three clouds over the tilted density: its own samples, guided DDIM and another guided sampler"
-    return LiveFigure(scene, controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=(9.8, 3.9), alt=alt)

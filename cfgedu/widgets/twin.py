@@ -1,24 +1,23 @@
 """Two twin heads beside the exact pair: one whose trunk never sees the label, one whose trunk does."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from cfgedu.guidance import null_pair
-from cfgedu.plots import LIM, UN, G, class_map, color, grid, plane
-from cfgedu.protocol import Pair
+from cfgedu.guidance import guidance_vector, null_pair
+from cfgedu.plots import UN, G, class_map, color, grid, plane
+from cfgedu.protocol import Pair, seeded
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
-from cfgedu.widgets.guidance_vector import arrows
-from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving
+from cfgedu.widgets import stage
+from cfgedu.widgets.live import LiveFigure, bound, choice
 
 ARROWS, PIXELS, POINTS = 13, 41, 2000  # arrows and pixels a side; data points of all classes, for the numbers
 LONGEST = 0.6  # drawn length of the longest of all arrows, in units of x
 FIELDS = {"guidance vector g": "g", "unconditional score": "s_{un}", "conditional score": "s_{cond}"}
-SIZE = (9.8, 3.9)
-START = {"t": 200, "label": 0, "shown": "guidance vector g"}
+PANELS = ("exact", "late fusion", "leaky trunk")
 
 
-def twin_heads(
+def twin_heads_scene(
     figure, late: nn.Module, leaky: nn.Module, mixture: Mixture | None = None, schedule: Schedule | None = None
 ):
     """The scene; its state is the time t, the class label and the field shown, a key of FIELDS.
@@ -29,51 +28,60 @@ def twin_heads(
     """
     mixture, schedule = mixture or islands(), schedule or linear()
     pairs = [null_pair(mixture.denoiser(schedule)), late.pair, leaky.pair]
-    points, pixels = grid(ARROWS, LIM * (1 - 1 / ARROWS)), grid(PIXELS)
-    x0, y0 = mixture.sample(POINTS, torch.Generator().manual_seed(0))
-    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(1))
+    points, pixels = stage.places(ARROWS), grid(PIXELS)
+    x0, y0 = mixture.sample(POINTS, seeded(0))
+    eps = torch.randn(x0.shape, generator=seeded(1))
     devices = ["cpu", *(next(twin.parameters()).device for twin in (late, leaky))]
     axes = figure.subplots(1, 3)
-    pictures, quivers = [], []
-    look = {"extent": (-LIM, LIM, -LIM, LIM), "origin": "lower", "vmin": 0, "vmax": 2, "interpolation": "bilinear"}
-    for ax, title in zip(axes, ["exact", "late fusion", "leaky trunk"], strict=True):
-        plane(ax).set_title(title, loc="left")
-        pictures.append(moving(ax.imshow([[0]], zorder=0, **look)))
-        quivers.append(arrows(ax, points, width=0.007, zorder=3))
-        moving(*ax.spines.values())
-    notes = [moving(ax.set_title("", loc="right", fontsize=10)) for ax in axes]
+    show = panels(axes, points)
 
+    @torch.no_grad()
     def update(t: int, label: int, shown: str) -> str:
-        p = mixture.posterior(pixels, float(schedule.alpha_bar[t]))[:, label].reshape(PIXELS, PIXELS).numpy()
+        p = mixture.posterior(pixels, float(schedule.alpha_bar[t]))[:, label]
         x = torch.cat([points, schedule.noise(x0, t, eps)[y0 == label]])
-        found = [field(pair, schedule, x.to(device), t, label, shown) for pair, device in zip(pairs, devices)]
-        longest = max(float(u[: len(points)].norm(dim=1).max()) for u in found)
-        tint = {"g": G, "s_{un}": UN, "s_{cond}": color(label)}[FIELDS[shown]]
-        for picture, quiver, u in zip(pictures, quivers, found, strict=True):
-            picture.set(data=p, cmap=class_map(label))
-            quiver.set_UVC(*(LONGEST / longest * u[: len(points)]).T)
-            quiver.set_color(tint)
+        both = zip(pairs, devices)
+        found = [stage.at(field(pair, schedule, shown), x.to(device), t, label).cpu() for pair, device in both]
         exact, *learned = (u[len(points) :].double() for u in found)
         signal = exact.square().mean()
-        measured = [(float((u - exact).square().mean() / signal), float(u.square().mean() / signal)) for u in learned]
-        notes[0].set_text(f"${FIELDS[shown]}$, longest {longest:.2g}")
-        for note, (error, _) in zip(notes[1:], measured, strict=True):
-            note.set_text(f"error {percent(error)}")
-        words = [
-            f"{name}: error {percent(error)}, size {percent(size)}"
-            for name, (error, size) in zip(["late fusion", "leaky"], measured, strict=True)
-        ]
-        return f"t = {t}, class {label}, {shown}; exact mean square {float(signal):.2g}. {'; '.join(words)}"
+        errors = [percent(float((u - exact).square().mean() / signal)) for u in learned]
+        sizes = [percent(float(u.square().mean() / signal)) for u in learned]
+        show(stage.square(p), label, FIELDS[shown], [u[: len(points)] for u in found], errors)
+        late, leaky = (f"error {error}, size {size}" for error, size in zip(errors, sizes))
+        words = f"late fusion: {late}; leaky: {leaky}"
+        return f"t = {t}, class {label}, {shown}; exact mean square {float(signal):.2g}. {words}"
 
     return update
 
 
-@torch.no_grad()
-def field(pair: Pair, schedule: Schedule, x: Tensor, t: int, label: int, shown: str) -> Tensor:
-    """The field (B,2) of a pair at the points x (B,2), in score units and on the CPU."""
-    at = torch.full((len(x),), t, device=x.device)
-    s_un, s_cond = (schedule.score(x, t, eps) for eps in pair(x, at, torch.full_like(at, label)))
-    return {"g": s_cond - s_un, "s_{un}": s_un, "s_{cond}": s_cond}[FIELDS[shown]].cpu()
+def panels(axes, points):
+    """One field in three panels, over p(y given x_t), to one scale."""
+    pictures, quivers = [], []
+    for ax, title in zip(axes, PANELS, strict=True):
+        plane(ax).set_title(title, loc="left")
+        pictures.append(stage.shade(ax, vmin=0, vmax=2))
+        quivers.append(stage.arrows(ax, points, width=0.007, zorder=3))
+    stage.frame(*axes)
+    notes = [stage.note(ax) for ax in axes]
+
+    def show(p, label, symbol, fields, errors):
+        longest = max(float(u.norm(dim=1).max()) for u in fields)
+        tint = {"g": G, "s_{un}": UN, "s_{cond}": color(label)}[symbol]
+        for picture, quiver, u in zip(pictures, quivers, fields, strict=True):
+            picture.set(data=p, cmap=class_map(label))
+            quiver.set_UVC(*(LONGEST / longest * u).T)
+            quiver.set_color(tint)
+        for note, text in zip(notes, [f"${symbol}$, longest {longest:.2g}", *(f"error {error}" for error in errors)]):
+            note.set_text(text)
+
+    return show
+
+
+def field(pair: Pair, schedule: Schedule, shown: str):
+    """The field of a pair that FIELDS calls `shown`, (x, t, y) -> (B,2) in score units."""
+    if FIELDS[shown] == "g":
+        return guidance_vector(pair, schedule)
+    mode = 0 if FIELDS[shown] == "s_{un}" else 1
+    return lambda x, t, y: schedule.score(x, t, pair(x, t, y)[mode])
 
 
 def percent(share: float) -> str:
@@ -84,14 +92,12 @@ def percent(share: float) -> str:
 def twin_heads_demo(
     late: nn.Module, leaky: nn.Module, mixture: Mixture | None = None, schedule: Schedule | None = None
 ) -> LiveFigure:
-    """The scene with its controls, on the islands unless another mixture is given."""
-    scene = bound(twin_heads, late=late, leaky=leaky, mixture=mixture, schedule=schedule)
-    mixture, schedule = mixture or islands(), schedule or linear()
-    stride = max(1, schedule.T // 100)
+    """The demo of two twins, on the islands unless another mixture is given."""
+    scene = bound(twin_heads_scene, late=late, leaky=leaky, mixture=mixture, schedule=schedule)
     controls = {
-        "t": int_slider("time t", stride, schedule.T, START["t"] * schedule.T // 1000, stride),
-        "label": choice("class y", range(mixture.K), START["label"]),
-        "shown": choice("arrows", list(FIELDS), START["shown"]),
+        "t": stage.time_slider(schedule or linear(), 200, stops=100),
+        "label": choice("class y", range((mixture or islands()).K), 0),
+        "shown": choice("arrows", list(FIELDS), "guidance vector g"),
     }
     alt = "One field three times, exact, of a late-fusion twin and of a leaky twin, over the probability of the class"
-    return LiveFigure(scene, controls, size=SIZE, alt=alt)
+    return LiveFigure(scene, controls, size=(9.8, 3.9), alt=alt)

@@ -7,15 +7,15 @@ import torch
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 
-from cfgedu.plots import CLASSES, GUIDED, LIM, color, plane
-from cfgedu.protocol import NULL
+from cfgedu.plots import GUIDED, LIM, color, plane
+from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import SAMPLERS, ddim_step, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
+from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 POINTS, TRACKED, TAIL = 240, 12, 8  # dots in the cloud; how many draw their path; steps of it shown behind a dot
-SIZE = (9.6, 4.6)
 
 
 def strip(ax, mixture: Mixture, schedule: Schedule, rows: int = 101):
@@ -34,11 +34,11 @@ def strip(ax, mixture: Mixture, schedule: Schedule, rows: int = 101):
     return ax
 
 
-def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
+def trajectory_player_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is sampler, steps, eta (DDIM alone) and progress, per cent of the way from T to 0."""
     mixture, schedule = mixture or islands(), schedule or linear()
     model = mixture.denoiser(schedule)
-    generator = torch.Generator().manual_seed(4)
+    generator = seeded(4)
     _, y = mixture.sample(POINTS, generator)
     x_T = torch.randn(POINTS, 2, generator=generator)
     mean_square = float(mixture.weight @ (mixture.mean.square().sum(1) + 2 * mixture.std**2))  # E |x_0|^2
@@ -51,16 +51,16 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
     tails = moving(left.add_collection(LineCollection([], colors=colors, linewidths=0.8, alpha=0.8, zorder=2)))
     lines = moving(right.add_collection(LineCollection([], colors=colors, linewidths=1.1, alpha=0.9, zorder=2)))
     now = moving(right.axvline(schedule.T, color=GUIDED, linewidth=1))
-    titles = moving(left.set_title("DDIM"), right.set_title(f"{TRACKED} paths over the exact $p_t(x_2)$"))
-    moving(*left.spines.values(), *right.spines.values())
-    handles = [left.plot([], [], "o", color=CLASSES[k], label=f"class {k}", markersize=5)[0] for k in range(mixture.K)]
+    title = moving(left.set_title("DDIM"))
+    right.set_title(f"{TRACKED} paths over the exact $p_t(x_2)$")
+    stage.frame(left, right)
+    handles = [stage.key(f"class {k}", color(k), marker="o", linestyle="", markersize=5) for k in range(mixture.K)]
     left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=mixture.K)
 
     @lru_cache(maxsize=8)
     def walk(sampler, steps, eta):
         step = partial(ddim_step, eta=eta) if sampler == "DDIM" else SAMPLERS[sampler]
-        noise = torch.Generator().manual_seed(5)
-        return torch.stack(list(trajectory(step, model, schedule, x_T, y, steps, noise)))  # (steps + 1, POINTS, 2)
+        return torch.stack(list(trajectory(step, model, schedule, x_T, y, steps, seeded(5))))  # (steps + 1, POINTS, 2)
 
     def update(sampler: str, steps: int, eta: float, progress: int) -> str:
         x, times = walk(sampler, steps, eta), schedule.grid(steps)
@@ -72,7 +72,7 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
         lines.set_segments(torch.stack([clock, path[..., 1]], -1).numpy())
         now.set_xdata([t, t])
         name = f"DDIM, eta = {eta:.2f}" if sampler == "DDIM" else sampler
-        titles[0].set_text(f"{name}: t = {t}")
+        title.set_text(f"{name}: t = {t}")
         a = float(schedule.alpha_bar[t])
         got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * mean_square + 2 * (1 - a)) ** 0.5
         return f"{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}"
@@ -80,21 +80,19 @@ def trajectory_player(figure, mixture: Mixture | None = None, schedule: Schedule
     return update
 
 
-START = {"sampler": "DDPM", "steps": 50, "eta": 0.0, "progress": 80}
-
-
 def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
+    """The demo, on the islands unless another mixture is given."""
     controls = {
-        "sampler": choice("sampler", list(SAMPLERS), START["sampler"]),
-        "steps": int_slider("steps", 1, 100, START["steps"]),
-        "eta": slider("eta (DDIM)", 0, 1, START["eta"], 0.05),
-        "progress": int_slider("progress %", 0, 100, START["progress"], 2),
+        "sampler": choice("sampler", list(SAMPLERS), "DDPM"),
+        "steps": int_slider("steps", 1, 100, 50),
+        "eta": slider("eta (DDIM)", 0, 1, 0.0, 0.05),
+        "progress": int_slider("progress %", 0, 100, 80, 2),
     }
-    alt = "a cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
-    scene = bound(trajectory_player, mixture=mixture, schedule=schedule)
-    demo = LiveFigure(scene, controls, size=SIZE, alt=alt)
+    alt = "A cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
+    scene = bound(trajectory_player_scene, mixture=mixture, schedule=schedule)
+    demo = LiveFigure(scene, controls, size=(9.6, 4.6), alt=alt)
     widgets.dlink((controls["sampler"], "value"), (controls["eta"], "disabled"), lambda name: name != "DDIM")
-    play = widgets.Play(value=START["progress"], min=0, max=100, step=2, interval=100, description="from T to 0")
+    play = widgets.Play(value=80, min=0, max=100, step=2, interval=100, description="from T to 0")
     widgets.jslink((play, "value"), (controls["progress"], "value"))
     above = demo.children.index(demo.picture)
     demo.children = [*demo.children[:above], play, *demo.children[above:]]

@@ -4,12 +4,12 @@ import re
 
 import pytest
 import torch
-from matplotlib.figure import Figure
 
-from cfgedu.samplers import ddim_step, sample
+from cfgedu.protocol import seeded
+from cfgedu.samplers import SAMPLERS, ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.toy import islands
-from cfgedu.widgets.samplers import POINTS, SAMPLERS, START, trajectory_player, trajectory_player_demo
+from cfgedu.widgets.trajectories import POINTS, trajectory_player_demo
 
 
 @pytest.fixture(scope="module")
@@ -23,33 +23,19 @@ def radius(readout):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("progress", [0, 37, 100])
-def test_the_cloud_keeps_the_radius_of_the_exact_density(sampler, progress):
-    update = trajectory_player(Figure())
-    got, exact = radius(update(sampler, 100, 0.0, progress))
+def test_the_cloud_keeps_the_radius_of_the_exact_density(demo, sampler, progress):
+    got, exact = radius(demo.update(sampler, 100, 0.0, progress))
     assert got == pytest.approx(exact, rel=0.15)  # of 240 points
 
 
-def test_its_end_is_what_sample_returns():
-    figure = Figure()
-    update = trajectory_player(figure)
-    update("DDIM", 20, 0.0, 100)
-    mixture, schedule, generator = islands(), linear(), torch.Generator().manual_seed(4)
+def test_its_end_is_what_sample_returns(demo):
+    demo.update("DDIM", 20, 0.0, 100)
+    mixture, schedule, generator = islands(), linear(), seeded(4)
     _, y = mixture.sample(POINTS, generator)
     x_T = torch.randn(POINTS, 2, generator=generator)
     x0 = sample(ddim_step, mixture.denoiser(schedule), schedule, x_T, y, 20)
-    drawn = torch.tensor(figure.axes[0].collections[0].get_offsets().tolist())
+    drawn = torch.tensor(demo.figure.axes[0].collections[0].get_offsets().tolist())
     torch.testing.assert_close(drawn, x0)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("sampler", "ODE"), ("steps", 7), ("progress", 20), ("eta", 0.6)], ids=lambda value: str(value)
-)
-def test_each_control_changes_the_picture(demo, name, value):
-    demo.set(**(START | {"sampler": "DDIM"}))
-    before = demo.picture.value
-    demo.set(**{name: value})
-    assert demo.picture.value != before
-    assert demo.error.value == ""
 
 
 def test_eta_is_read_by_ddim_alone(demo):

@@ -1,0 +1,130 @@
+"""The furniture that scenes share: fields and shades at a time t, what moves over them, legends and common controls."""
+
+from collections.abc import Callable
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.quiver import Quiver
+from matplotlib.text import Text
+from torch import Tensor
+
+from cfgedu.plots import CLASSES, GUIDED, LIM, grid
+from cfgedu.schedule import Schedule
+from cfgedu.toy import Mixture
+from cfgedu.widgets.live import int_slider, moving, slider
+
+WINDOW = (-LIM, LIM, -LIM, LIM)
+INK = "#333333"  # of lines that belong to no class
+LEVELS, DASHES = [0.1, 0.5, 0.9], ["dotted", "dashed", "solid"]  # of p(y given x_t)
+
+# ---------------------------------------------------------------- numbers
+
+
+def places(n: int) -> Tensor:
+    """The n x n points that carry arrows, half a step inside the window (n^2, 2)."""
+    return grid(n, LIM * (1 - 1 / n))
+
+
+def square(values: Tensor):
+    """Values (n^2,) or (n^2, channels) on `grid(n)` as the table that a picture takes, (n, n) or (n, n, channels)."""
+    n = round(len(values) ** 0.5)
+    return values.reshape(n, n, *values.shape[1:]).numpy()
+
+
+def at(field: Callable, x: Tensor, t: int, y: int):
+    """field(x, t, y), a Denoiser, a Pair or a score, at the points x (B,2), all at the time t and under the label y."""
+    times = torch.full((len(x),), t, device=x.device)
+    return field(x, times, torch.full_like(times, y))
+
+
+def height(log_p: Tensor, depth: float) -> Tensor:
+    """1 at the peak of a log-density, 0 where it lies `depth` below the peak or lower."""
+    return (1 + (log_p - log_p.max()) / depth).clamp(min=0)
+
+
+# ---------------------------------------------------------------- artists that move
+
+
+def frame(*axes: Axes) -> None:
+    """The spines lie above what moves: they are drawn again with it."""
+    moving(*[spine for ax in axes for spine in ax.spines.values()])
+
+
+def note(ax: Axes) -> Text:
+    """A small moving title on the right."""
+    return moving(ax.set_title("", loc="right", fontsize=10))
+
+
+def shade(ax: Axes, **look) -> AxesImage:
+    """A smooth moving picture over the window: set its data to a table of numbers or of colours."""
+    return moving(ax.imshow([[0]], extent=WINDOW, origin="lower", interpolation="bilinear", zorder=0, **look))
+
+
+def line(ax: Axes, *form: str, **look) -> Line2D:
+    """A moving line, or moving marks; the form is that of `ax.plot`."""
+    return moving(ax.plot([], [], *form, **look)[0])
+
+
+def arrows(ax: Axes, x: Tensor, **look) -> Quiver:
+    """Moving arrows at x (B,2), as long as their vectors are in the units of the axes."""
+    zero = torch.zeros(len(x))
+    return moving(ax.quiver(*x.T, zero, zero, angles="xy", scale_units="xy", scale=1, **look))
+
+
+def outlines(*axes: Axes, **look) -> Callable:
+    """draw(p (n,n), color): the lines where p is one of LEVELS, in place of those of the last call."""
+    drawn = []
+
+    def draw(p, color=INK):
+        while drawn:
+            drawn.pop().remove()
+        for ax in axes:
+            drawn.append(moving(ax.contour(p, LEVELS, extent=WINDOW, colors=[color], linestyles=DASHES, **look)))
+
+    return draw
+
+
+def class_bars(ax: Axes, mixture: Mixture, **names) -> tuple:
+    """A moving bar for each class, and its prior as a black line; names: the label of that line."""
+    K = mixture.K
+    bars = moving(*ax.bar(range(K), [1.0] * K, color=CLASSES[:K], width=0.7))
+    ends = [k - 0.45 for k in range(K)], [k + 0.45 for k in range(K)]
+    prior = moving(ax.hlines(mixture.prior.numpy(), *ends, color=GUIDED, linewidth=2, **names))
+    ax.set(xlim=(-0.6, K - 0.4), xticks=range(K))
+    return bars, prior
+
+
+def set_heights(bars, heights: Tensor) -> None:
+    for bar, value in zip(bars, heights.tolist(), strict=True):
+        bar.set_height(value)
+
+
+# ---------------------------------------------------------------- legends and controls
+
+
+def key(label: str, color: str = INK, **look) -> Line2D:
+    """One entry of a legend."""
+    return Line2D([], [], color=color, label=label, **look)
+
+
+def level_keys(name: str) -> list[Line2D]:
+    return [key(f"{name} = {p}", linestyle=dash) for p, dash in zip(LEVELS, DASHES)]
+
+
+def legend_row(figure: Figure, side: str, handles: list, ncols: int = 3, **look) -> Legend:
+    """A legend below all panels, on the left or on the right."""
+    return figure.legend(handles=handles, loc=f"outside lower {side}", ncols=ncols, fontsize=9.5, **look)
+
+
+def time_slider(schedule: Schedule, start: int, stops: int = 1000):
+    """t from 1 to T, at `start` thousandths of T, with about `stops` places."""
+    stride = max(1, schedule.T // stops)
+    return int_slider("time t", stride, schedule.T, start * schedule.T // 1000, stride)
+
+
+def point_sliders(px: float, py: float) -> dict:
+    return {"px": slider("point, x1", -LIM, LIM, px, 0.05), "py": slider("point, x2", -LIM, LIM, py, 0.05)}
