@@ -4,6 +4,7 @@ A judge is trained by `cfgedu.training.train_judge`; the table of all settings i
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +25,19 @@ from cfgedu.samplers import SAMPLERS, sample
 from cfgedu.schedule import Schedule
 from cfgedu.toy import Mixture
 
+EDGES = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1)  # of the buckets, as shares of T
 AT_ONCE = 100  # images made together: they fit a CPU's cache, which saves a fifth; their noise is drawn together too
 
 # ---------------------------------------------------------------- fields
+
+
+def buckets(T: int) -> list[tuple[int, int]]:
+    """[(first t, last t), ...]: ten spans of times, narrower at small t, that together are 1..T; T of 100 or more.
+
+    A loss changes most at small t, so its mean over a span tells more than its mean over all times.
+    """
+    ends = [round(share * T) for share in EDGES]
+    return [(low + 1, high) for low, high in pairwise(ends)]
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cfgedu.edges import is_number
 from cfgedu.protocol import NULL
+from cfgedu.schedule import Schedule
 from cfgedu.toy import Mixture
 
 CLASSES = ["#0072B2", "#D55E00", "#009E73", "#E69F00"]  # class 0 blue, 1 vermilion, 2 green, 3 orange
@@ -143,6 +144,22 @@ def arrows(
     x, vectors = x.detach().cpu().numpy(), vectors.detach().cpu().numpy()
     units = {"angles": "xy", "scale_units": "xy", "scale": 1 / length}
     return ax.quiver(*x.T, *vectors.T, color=color, width=width, **units, **kwargs)
+
+
+def strip(ax: Axes, mixture: Mixture, schedule: Schedule, rows: int = 101) -> Axes:
+    """Time from T (left) to 0 (right), the second coordinate upwards, the exact density p_t(x_2) in grey behind."""
+    # one coordinate of a mixture is a mixture
+    side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)
+    x = torch.linspace(-LIM, LIM, rows)[:, None]
+    null = torch.full((rows,), NULL)
+    columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])).exp() for t in schedule.grid(min(100, schedule.T))]
+    picture = torch.stack(columns, 1)
+    picture = picture / picture.amax(0)  # every time has its own full range of greys
+    greys = mpl.colormaps["Greys"].resampled(32)  # few shades make a small picture, quick to send
+    look = {"aspect": "auto", "cmap": greys, "vmax": 2, "interpolation": "bilinear"}
+    ax.imshow(picture.numpy(), extent=(schedule.T, 0, -LIM, LIM), origin="lower", **look)
+    ax.set(xlim=(schedule.T, 0), ylim=(-LIM, LIM), xlabel="time t", ylabel="$x_2$", yticks=[-2, 0, 2])
+    return ax
 
 
 def paths(ax: Axes, xs: Sequence[Tensor], y: Tensor | None = None, linewidth: float = 0.7, alpha: float = 0.6) -> Axes:

@@ -163,7 +163,7 @@ def test_what_a_notebook_stores_is_the_state_now():
     d.set(height=4.0)
     bundle, metadata = d._repr_mimebundle_()
     alt = "A line. The picture of a demo: running this cell makes it live."
-    assert bundle[live.STORED] == {"demo": "line", "state": {"height": 4.0, "color": "red"}, "alt": alt}
+    assert bundle[live.DEMO] == {"demo": "line", "state": {"height": 4.0, "color": "red"}, "alt": alt}
     assert metadata == {"image/png": {"alt": alt, "width": 300}}
     stored, other = (
         pixels(data) - pixels(d.sharp()) for data in (base64.b64decode(bundle["image/png"]), line_demo().sharp())

@@ -11,6 +11,7 @@ from cfgedu import metrics
 from cfgedu.guidance import null_pair
 from cfgedu.images import load
 from cfgedu.metrics import (
+    buckets,
     class_accuracy,
     diversity,
     field_error,
@@ -59,6 +60,12 @@ def test_field_error_checks_its_input():
         field_error(lambda x, t, y: x[:, :1], exact, S, x0, y, [5], seeded())
     with pytest.raises(ValueError, match="x0 must be finite"):
         field_error(exact, exact, S, x0 * float("nan"), y, [5], seeded())
+
+
+def test_buckets_cover_the_times_once():
+    for T in (100, 1000, 4000):
+        times = [t for low, high in buckets(T) for t in range(low, high + 1)]
+        assert times == list(range(1, T + 1))
 
 
 # ---- points ----

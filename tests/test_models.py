@@ -12,7 +12,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import from_v, guided, null_pair
 from cfgedu.losses import eps_loss, twin_loss
-from cfgedu.models import MLP, Judge, Preconditioning, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.models import MLP, NULLS, Judge, Preconditioning, TwinMLP, TwinUNet, UNet, weights_from, with_null
 from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
@@ -282,3 +282,19 @@ def test_the_layers_of_a_unet_speak_v_and_its_preconditioning_makes_eps_of_it(ma
     assert torch.equal(seen[-1][0], x)
     assert torch.equal(seen[-1][1], t)
     assert torch.equal(torch.where((y == NULL)[:, None, None, None], seen[0][3], seen[-1][3]), answer)
+
+
+# ---- what no label may be made of ----
+
+
+def test_with_null_changes_the_null_row_of_a_copy():
+    net = awake(lambda: MLP(3, width=8)).float()
+    rows = net.label.weight.detach().clone()
+    expected = rows[0], torch.zeros(8), (rows[1] + rows[2] + rows[3]) / 3
+    for null, row in zip(NULLS, expected, strict=True):
+        got = with_null(net, null).label.weight
+        torch.testing.assert_close(got[0].detach(), row)
+        assert torch.equal(got[1:], rows[1:])
+    assert torch.equal(net.label.weight, rows)
+    with pytest.raises(ValueError, match='null must be "learned row", "zeros" or "mean of class rows", got .ones.'):
+        with_null(net, "ones")

@@ -19,9 +19,10 @@ from PIL import Image, ImageChops
 
 import cfgedu.widgets
 from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet
+from cfgedu.saving import DEMO
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import spirals, two_gaussians
-from cfgedu.widgets.live import INVITATION, STORED, LiveFigure
+from cfgedu.widgets.live import INVITATION, LiveFigure
 
 SCHEDULE, SHORT = linear(), Schedule(linear().alpha_bar[::10])  # T = 1000 and 100
 
@@ -199,9 +200,9 @@ def test_still_draws_the_start_with_what_is_asked_for(name, demo, capsys):
 def test_what_a_notebook_stores(name, demo):
     demo.set(**DEMOS[name][1])
     bundle, metadata = demo._repr_mimebundle_()
-    assert bundle.keys() == {"text/plain", "image/png", STORED, "application/vnd.jupyter.widget-view+json"}
+    assert bundle.keys() == {"text/plain", "image/png", DEMO, "application/vnd.jupyter.widget-view+json"}
     assert bundle["text/plain"] == repr(demo)
-    stored = bundle[STORED]
+    stored = bundle[DEMO]
     assert stored.keys() == {"demo", "state", "alt"}
     assert (stored["demo"], stored["state"]) == (demo.name, demo.start | DEMOS[name][1])
     assert json.loads(json.dumps(stored)) == stored

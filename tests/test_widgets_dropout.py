@@ -4,12 +4,12 @@ import pytest
 import torch
 from helpers import number, quivers, random_network, vectors
 
-from cfgedu.models import MLP
+from cfgedu.models import MLP, with_null
 from cfgedu.plots import LIM, grid
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import linear
 from cfgedu.toy import islands
-from cfgedu.widgets.dropout import ARROWS, LONGEST, NULLS, POINTS, dropout_explorer_demo, with_null
+from cfgedu.widgets.dropout import ARROWS, LONGEST, POINTS, dropout_explorer_demo
 
 NETS = {p: random_network(lambda: MLP(3, width=8), seed) for seed, p in enumerate((0.0, 0.1))}
 DEMO = dropout_explorer_demo(NETS)
@@ -61,16 +61,3 @@ def test_numbers_are_the_packages(state):
     assert float(notes[2].split()[0]) == pytest.approx(here / signal, rel=0.06)
     for t, value in curve[::5].tolist():
         assert value == pytest.approx(error(net, int(t))[0], rel=1e-4)
-
-
-def test_with_null_changes_the_null_row_of_a_copy():
-    net = NETS[0.1]
-    rows = net.label.weight.detach().clone()
-    expected = rows[0], torch.zeros(8), (rows[1] + rows[2] + rows[3]) / 3
-    for null, row in zip(NULLS, expected, strict=True):
-        got = with_null(net, null).label.weight
-        torch.testing.assert_close(got[0].detach(), row)
-        assert torch.equal(got[1:], rows[1:])
-    assert torch.equal(net.label.weight, rows)
-    with pytest.raises(ValueError, match="null must be one of learned row, zeros, mean of class rows, got 'ones'"):
-        with_null(net, "ones")

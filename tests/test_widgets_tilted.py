@@ -68,11 +68,6 @@ def test_side_by_side_is_two_steps():
 
 
 def test_helpers():
-    times = even_angles(linear(), STEPS)
-    assert times[0] == 1000
-    assert times[-1] == 0
-    assert len(times) == STEPS + 1
-    assert times == sorted(times, reverse=True)
     axis = main_axis(islands(), 1)
     torch.testing.assert_close(axis, islands().mean[2])  # at distance 1 from the origin
     points = torch.randn(1000, 2, generator=seeded(0)) * torch.tensor([0.1, 0.4]) + 2 * axis

@@ -10,7 +10,18 @@ Values are checked where data enter (`sample`, a loss, `train`), never in a forw
 
 from cfgedu.models.judge import Judge
 from cfgedu.models.mlp import MLP, Blocks, TwinMLP
-from cfgedu.models.parts import Preconditioning, weights_from
+from cfgedu.models.parts import NULLS, Preconditioning, weights_from, with_null
 from cfgedu.models.unet import TwinUNet, UNet
 
-__all__ = ["MLP", "Blocks", "Judge", "Preconditioning", "TwinMLP", "TwinUNet", "UNet", "weights_from"]
+__all__ = [
+    "MLP",
+    "NULLS",
+    "Blocks",
+    "Judge",
+    "Preconditioning",
+    "TwinMLP",
+    "TwinUNet",
+    "UNet",
+    "weights_from",
+    "with_null",
+]

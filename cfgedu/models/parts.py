@@ -1,11 +1,14 @@
 """What the networks share: labels and time, the parametrisation of the U-Nets, and first weights."""
 
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from cfgedu.edges import require_sizes
+from cfgedu.edges import require_choice, require_sizes
+
+NULLS = ("learned row", "zeros", "mean of class rows")  # what "no label" may be made of
 
 
 class Network(nn.Module):
@@ -87,3 +90,18 @@ def weights_from(generator: torch.Generator):
         if seeds_apart:
             torch.get_device_module(kind).manual_seed_all(seed)
         yield
+
+
+def with_null(net: nn.Module, null: str) -> nn.Module:
+    """A copy of a network with one of NULLS in row 0 of its label embedding; "learned row" keeps its own.
+
+    Raises ValueError for another null.
+    """
+    require_choice("null", null, NULLS)
+    net = deepcopy(net)
+    rows = net.label.weight.data
+    if null == "zeros":
+        rows[0] = 0
+    elif null == "mean of class rows":
+        rows[0] = rows[1:].mean(0)
+    return net

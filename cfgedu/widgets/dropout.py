@@ -5,13 +5,13 @@ units too, for in score units those of the smallest t would dwarf all others. Bo
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
 from cfgedu.guidance import from_score, guidance_vector, null_pair
 from cfgedu.metrics import field_error
+from cfgedu.models import NULLS, with_null
 from cfgedu.plots import GUIDED, G, color, grid, plane
 from cfgedu.protocol import Denoiser, seeded
 from cfgedu.schedule import Schedule, linear
@@ -19,26 +19,9 @@ from cfgedu.toy import Mixture, islands
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice
 
-NULLS = ("learned row", "zeros", "mean of class rows")
 ARROWS, PIXELS = 13, 41  # arrows and points of the contours a side
 POINTS, TIMES = 300, 16  # test points and times behind the curve of the error
 LONGEST = 0.55  # drawn length of the longest arrow, in units of x
-
-
-def with_null(net: nn.Module, null: str) -> nn.Module:
-    """A copy of a network with one of NULLS in row 0 of its label embedding; "learned row" keeps its own.
-
-    Raises ValueError for another null.
-    """
-    if null not in NULLS:
-        raise ValueError(f"null must be one of {', '.join(NULLS)}, got {null!r}")
-    net = deepcopy(net)
-    rows = net.label.weight.data
-    if null == "zeros":
-        rows[0] = 0
-    elif null == "mean of class rows":
-        rows[0] = rows[1:].mean(0)
-    return net
 
 
 def eps_vector(model: Denoiser, schedule: Schedule) -> Denoiser:

@@ -29,13 +29,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cfgedu.plots import STYLE
+from cfgedu.saving import DEMO
 from cfgedu.widgets.page import LOOK, Picture, png, small
 
 MOVING_DPI, REST_DPI, REST_AFTER = 100, 200, 0.25  # dots per inch while a control moves and at rest; seconds of rest
 SLOW = 0.1  # a frame above this many seconds shows "working"
 LETTER = 7.2  # pixels that a letter of the readout takes, in the mean, at most
 
-STORED = "application/vnd.cfgedu.demo+json"  # what a page without a kernel needs to bring a demo to life
 INVITATION = "The picture of a demo: running this cell makes it live."
 
 # JupyterLab answers controls in a thread of their own while cells run in the main one: one drawing at a time.
@@ -102,13 +102,13 @@ class LiveFigure(widgets.VBox):
         width = round(size[0] * MOVING_DPI)
         wide = {"width": f"{width}px", "max_width": "100%"}
         lines = 1 + round(len(text) * LETTER) // width  # a long readout keeps room for its second line: nothing jumps
-        small = widgets.Layout(width="90px")
+        narrow = widgets.Layout(width="90px")
         self.picture = Picture(format="png", layout=widgets.Layout(**wide), tooltip=alt)
         self.readout = widgets.HTML(layout=widgets.Layout(min_height=f"{1.4 * lines}em", **wide))
         self.working, self.error = widgets.HTML(), widgets.HTML(layout=widgets.Layout(flex="1 1 0", width="auto"))
         self.source = widgets.HTML(layout=widgets.Layout(display="none", max_width="100%"))
-        reset = widgets.Button(description="reset", tooltip="back to the first state", layout=small)
-        copy = widgets.Button(description="as code", tooltip="the cell that draws this picture", layout=small)
+        reset = widgets.Button(description="reset", tooltip="back to the first state", layout=narrow)
+        copy = widgets.Button(description="as code", tooltip="the cell that draws this picture", layout=narrow)
         reset.on_click(lambda _: self.set(**self.start))
         copy.on_click(lambda _: self.toggle_code())
         for control in self.controls.values():
@@ -167,7 +167,7 @@ class LiveFigure(widgets.VBox):
         bundle = {
             "text/plain": repr(self),
             "image/png": b64encode(self.stored()).decode(),
-            STORED: {"demo": self.name, "state": self.state, "alt": alt},
+            DEMO: {"demo": self.name, "state": self.state, "alt": alt},
         }
         return super()._repr_mimebundle_(**kwargs) | bundle, {"image/png": picture}
 

@@ -1,10 +1,9 @@
 """The loss explorer of notebook 03: what a network is asked to hit at one noisy point, and the loss that remains."""
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 
+from cfgedu.metrics import buckets
 from cfgedu.plots import CLASSES, GUIDED, UN, color
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import Schedule, linear
@@ -12,14 +11,7 @@ from cfgedu.toy import Mixture, islands
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving
 
-EDGES = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1)  # of the buckets, as shares of T
 DRAWS, SAMPLES = 300, 4000  # targets drawn at the point; samples behind each bucket's floor
-
-
-def buckets(T: int) -> list[tuple[int, int]]:
-    """[(first t, last t), ...]: ten of them, narrower at small t, together 1..T; T of 100 or more."""
-    ends = [round(share * T) for share in EDGES]
-    return [(low + 1, high) for low, high in pairwise(ends)]
 
 
 def bucket_floors(mixture: Mixture, schedule: Schedule, y: int, samples: int = SAMPLES) -> tuple[Tensor, Tensor]:
@@ -113,7 +105,7 @@ def loss_explorer_demo(mixture: Mixture | None = None, schedule: Schedule | None
     """The demo, on the islands unless another mixture is given."""
     labels = [("none", NULL), *((f"class {k}", k) for k in range((mixture or islands()).K))]
     controls = {
-        "bucket": int_slider("bucket of t", 1, len(EDGES) - 1, 5),
+        "bucket": int_slider("bucket of t", 1, len(buckets(1000)), 5),
         "label": choice("label y", labels, NULL),
     }
     alt = "The noises that may be hidden in one noisy point, and the floor of both losses in each bucket of times"

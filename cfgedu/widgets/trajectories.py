@@ -4,11 +4,10 @@ from functools import lru_cache, partial
 
 import ipywidgets as widgets
 import torch
-from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 
-from cfgedu.plots import GUIDED, LIM, color, plane
-from cfgedu.protocol import NULL, seeded
+from cfgedu.plots import GUIDED, color, plane, strip
+from cfgedu.protocol import seeded
 from cfgedu.samplers import SAMPLERS, ddim_step, trajectory
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
@@ -16,22 +15,6 @@ from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
 POINTS, TRACKED, TAIL = 240, 12, 8  # dots in the cloud; how many draw their path; steps of it shown behind a dot
-
-
-def strip(ax, mixture: Mixture, schedule: Schedule, rows: int = 101):
-    """Time from T (left) to 0 (right), the second coordinate upwards, the exact density p_t(x_2) in grey behind."""
-    # one coordinate of a mixture is a mixture
-    side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)
-    x = torch.linspace(-LIM, LIM, rows)[:, None]
-    null = torch.full((rows,), NULL)
-    columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])).exp() for t in schedule.grid(min(100, schedule.T))]
-    picture = torch.stack(columns, 1)
-    picture = picture / picture.amax(0)  # every time has its own full range of greys
-    greys = colormaps["Greys"].resampled(32)  # few shades make a small picture, quick to send
-    look = {"aspect": "auto", "cmap": greys, "vmax": 2, "interpolation": "bilinear"}
-    ax.imshow(picture.numpy(), extent=(schedule.T, 0, -LIM, LIM), origin="lower", **look)
-    ax.set(xlim=(schedule.T, 0), ylim=(-LIM, LIM), xlabel="time t", ylabel="$x_2$", yticks=[-2, 0, 2])
-    return ax
 
 
 def trajectory_player_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
