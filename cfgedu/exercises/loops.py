@@ -25,6 +25,8 @@ LEVELS = {
         a[max(s - 1, 0)],
     ),
     "a_t and a_s are swapped": lambda a, t, s: (a[s], a[t]),
+    "both levels are a_t: the step ends at a_s": lambda a, t, s: (a[t], a[t]),
+    "a step takes the levels alpha_bar themselves, not their roots": lambda a, t, s: (a[t] ** 0.5, a[s] ** 0.5),
 }
 NOISE = {
     "": lambda i, s: s > 0,
@@ -35,6 +37,7 @@ NOISE = {
 ORDER = {
     "": list,
     "the last step is missing: pair the times with the ones after them, down to s = 0": lambda times: times[:-1],
+    "the first step is missing: x comes at the level of the first time": lambda times: times[1:],
     "the times run upwards: sampling starts at the largest": lambda times: times[::-1],
 }
 

@@ -103,6 +103,13 @@ check_black_box = Exercise(  # answer(un (B,2), cond (B,2), out (B,2)) -> the on
         "that is how long the step from un to out is: measure it in units of the difference": lambda un, cond, out: (
             out - un
         ).norm(),
+        "upside down, and at r = 0 a division by zero: the difference cond - un is the unit": lambda un, cond, out: (
+            (cond - un) / (out - un)
+        ).mean(),
+        "r may be negative: cut nothing off": lambda un, cond, out: along(out - un, cond - un).clamp(min=0),
+        "a ratio of lengths, and counted from cond: it begins at un, and can be negative": lambda un, cond, out: (
+            (out - cond).norm() / (cond - un).norm()
+        ),
         "the step begins at un: take un off first, above and below": lambda un, cond, out: (out / cond).mean(),
         "un is taken off above only: the unit is the difference of the two answers": lambda un, cond, out: along(
             out - un, cond

@@ -47,6 +47,9 @@ ONE_NOISE = {  # slips in the second
     "the second: the same x_0 and the same eps, but in other shares: the points are not proportional": (
         lambda a_s, a_t: a_s**0
     ),
+    "the second: eps is multiplied by the root of 1 - a at both times": (
+        lambda a_s, a_t: only_x0(a_s, a_t) + (1 - a_s) * (1 - a_t)
+    ),
     "the second: x_0 and eps are multiplied by the roots of the levels": (
         lambda a_s, a_t: a_s * a_t + (1 - a_s) * (1 - a_t)
     ),
@@ -151,6 +154,10 @@ check_time_of_snr = Exercise(  # answer(alpha_bar (T+1,), snr) -> the first t at
         "the first time above is 0, where there is no noise: below is asked for": lambda a, snr: first(snr_of(a) > snr),
         "that is the SNR: its time is asked for": lambda a, snr: snr_of(a)[first(snr_of(a) < snr)],
         "the noise is 1 - a, not its root": lambda a, snr: first(a / (1 - a).sqrt() < snr),
+        "this is the time whose SNR is nearest: it may still be above": lambda a, snr: (snr_of(a) - snr).abs().argmin(),
+        "nonzero() lists all times at which it is below: return the first": lambda a, snr: torch.nonzero(
+            snr_of(a) < snr
+        ),
         "that is a list of all times at which it is below: return the first": lambda a, snr: torch.nonzero(
             snr_of(a) < snr
         ).flatten(),
@@ -192,6 +199,10 @@ check_larger_images = Exercise(  # answer(alpha_bar (T+1,), k) -> the table (T+1
         ),
         "a power of the table: where the noise is small it is nearly right, at the end it is not": lambda a, k: a**k,
         "t = 0 is lost: a table begins with clean data": lambda a, k: table(k * (1 - a) / a)[1:],
+        "at t = 0 the SNR is infinite, and infinity over infinity is undefined: divide by no 1 - a": lambda a, k: (
+            (snr_of(a) / k) / (1 + snr_of(a) / k)
+        ),
+        "the sum of signal and noise is a + k (1 - a)": lambda a, k: a / (1 + k * (1 - a)),
         "not brought back to a sum of 1: divide by signal plus noise": lambda a, k: a / k + 1 - a,
         "every k-th level: that is another clock for the same end, and the SNR at T stays": lambda a, k: a[:: int(k)],
     },

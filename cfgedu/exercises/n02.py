@@ -66,6 +66,11 @@ check_gaussian_score = Exercise(  # answer(x, mean, std, a) -> the score at x of
         "the score divides by the variance, not by the standard deviation": lambda x, m, s, a: (
             pull(x, m, a) / variance(s, a) ** 0.5
         ),
+        "this is the pull alone: divide it by the variance of x_t": lambda x, m, s, a: pull(x, m, a),
+        "this is the score of N(0, I), where all data end at t = T": lambda x, m, s, a: -x,
+        "the variance of the noise is 1 - a as it stands, without a root": lambda x, m, s, a: (
+            pull(x, m, a) / (a * s**2 + (1 - a) ** 0.5)
+        ),
         "the levels are exchanged: a belongs to the data, 1 - a to the noise": lambda x, m, s, a: (
             pull(x, m, 1 - a) / variance(s, 1 - a)
         ),
@@ -150,6 +155,13 @@ check_trust = Exercise(  # answer(std, a) -> the k in E[x_0 given x_t] = mean + 
         "only the noise has been counted: the narrower the data, the less x_t can tell": lambda std, a: (
             a / (a + (1 - a) * std**2)
         ),
+        "the variance of the signal in x_t is a std^2, above as well as below": lambda std, a: (
+            std**2 / variance(std, a)
+        ),
+        "this is the variance of the signal: its share is asked for": lambda std, a: a * std**2,
+        "standard deviations are weighed here: independent noise adds variances": lambda std, a: (
+            a**0.5 * std / (a**0.5 * std + (1 - a) ** 0.5)
+        ),
         "std is not squared: variances are weighed": lambda std, a: a * std / (a * std + 1 - a),
         "the root of the weight: variances are weighed, not standard deviations": lambda std, a: trust(std, a) ** 0.5,
         "a ratio of signal to noise: k is the share of the signal in their sum": lambda std, a: a * std**2 / (1 - a),
@@ -198,6 +210,7 @@ check_score_from_v = Exercise(  # answer(x, v, a) -> the score, for a network th
         "divided by 1 - a: the score has the root of it below eps": lambda x, v, a: -eps_from_v(x, v, a) / (1 - a),
         "not divided by sqrt(1 - a): this is -eps": lambda x, v, a: -eps_from_v(x, v, a),
         "v is taken for eps: turn v back first, with x": score_from(lambda x, v, a: v),
+        "v is taken for x_0: turn v back first, with x": lambda x, v, a: (a**0.5 * v - x) / (1 - a),
         "x_t is put in for x_0 in the definition of v: x_0 is not known, so replace it": score_from(
             lambda x, v, a: (v + (1 - a) ** 0.5 * x) / a**0.5
         ),

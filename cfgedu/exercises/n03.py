@@ -70,6 +70,7 @@ check_v_floor = Exercise(  # answer(v, a) -> the floor of the v loss, per dimens
         "the two floors of eps and x_0 do not add up, for the errors are one and the same": lambda v, a: (
             (a**2 + (1 - a) ** 2) * v / variance(v, a)
         ),
+        "this is the variance of the data: seeing x_t takes some of it away": lambda v, a: v * a**0,
         "upside down: without any variance of the data there is nothing to guess": lambda v, a: variance(v, a) / v,
         "this is what is explained, and the floor is what is left": lambda v, a: 1 - v / variance(v, a),
     },
@@ -108,6 +109,9 @@ check_times = Exercise(  # answer(alpha_bar) -> p (T,), entry i for t = i + 1: t
         "this follows the signal level: what counts is how small the noise is": lambda a: shares(a[1:]),
         "this is the softmax of the weights: divide each by their sum": lambda a: torch.softmax(1 / (1 - a[1:]), 0),
         "divided by T, as a mean is: divide by the sum of the weights": lambda a: 1 / (1 - a[1:]) / (len(a) - 1),
+        "divided by the largest weight: divide by the sum": lambda a: (1 - a[1]) / (1 - a[1:]),
+        "back to front: entry 0 is t = 1, where the noise is smallest": lambda a: shares(1 / (1 - a[1:])).flip(0),
+        "t = 0 is among the times: one too many, and a division by zero": lambda a: shares(1 / (1 - a)),
         "one too many: t = 0 is clean data and has no noise to predict": lambda a: shares(
             torch.cat([torch.zeros_like(a[:1]), 1 / (1 - a[1:])])
         ),

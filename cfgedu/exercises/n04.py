@@ -70,6 +70,10 @@ check_ddim_as_euler = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: an Euler 
         "u is x / sqrt(a), and this is x / a": lambda x, eps, a_t, a_s, z: (
             a_s**0.5 * (x / a_t + (clock(a_s) - clock(a_t)) * eps)
         ),
+        "du = eps d sigma is about u, and x itself takes no such step": lambda x, eps, a_t, a_s, z: (
+            x + (clock(a_s) - clock(a_t)) * eps
+        ),
+        "z is fresh noise: the slope is the predicted eps": lambda x, eps, a_t, a_s, z: euler(x, z, a_t, a_s, z),
         "a_t and a_s are exchanged: the step begins at t": lambda x, eps, a_t, a_s, z: euler(x, eps, a_s, a_t, z),
         "that is the step of the score: the slope du / d sigma is eps itself": lambda x, eps, a_t, a_s, z: euler(
             x, -eps / (1 - a_t) ** 0.5, a_t, a_s, z
@@ -136,6 +140,18 @@ check_beta_step = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: DDPM's mean, 
         "the mean is DDIM's, which keeps all of the predicted noise: take DDPM's": lambda x, eps, a_t, a_s, z: (
             ddim_step(x, eps, a_t, a_s, z) + (1 - a_t / a_s) ** 0.5 * z
         ),
+        "eps in the mean is not divided by sqrt(1 - a_t)": lambda x, eps, a_t, a_s, z: with_noise(
+            lambda a_t, a_s: (1 - a_t / a_s) ** 0.5
+        )(x, (1 - a_t) ** 0.5 * eps, a_t, a_s, z),
+        "eps in the mean is divided by 1 - a_t: the root is missing": lambda x, eps, a_t, a_s, z: with_noise(
+            lambda a_t, a_s: (1 - a_t / a_s) ** 0.5
+        )(x, eps / (1 - a_t) ** 0.5, a_t, a_s, z),
+        "eps is added in the mean: noise is taken away on the way to s": lambda x, eps, a_t, a_s, z: with_noise(
+            lambda a_t, a_s: (1 - a_t / a_s) ** 0.5
+        )(x, -eps, a_t, a_s, z),
+        "the mean is the predicted x_0: the step goes as far as s": lambda x, eps, a_t, a_s, z: (
+            (x - (1 - a_t) ** 0.5 * eps) / a_t**0.5 + (1 - a_t / a_s) ** 0.5 * z
+        ),
         "the ratio is upside down: beta would be negative, and has no root": with_noise(
             lambda a_t, a_s: (1 - a_s / a_t) ** 0.5
         ),
@@ -186,6 +202,11 @@ check_reverse_variance = Exercise(  # answer(v, a_t, a_s) -> the variance of x_s
         "this is the variance if x_t had no part of x_0: both V hold v": lambda v, a_t, a_s: (
             (1 - a_t / a_s) * V(v, a_s) / (1 - a_t)
         ),
+        "this is V_s / V_t: the noise of the step, beta, is missing": lambda v, a_t, a_s: V(v, a_s) / V(v, a_t),
+        "1 - a_t is the noise of the whole way: that of the step is beta": lambda v, a_t, a_s: (
+            (1 - a_t) * V(v, a_s) / V(v, a_t)
+        ),
+        "v is a variance already: no square": lambda v, a_t, a_s: between(v**2, a_t, a_s),
         "V_s holds v as well as V_t": lambda v, a_t, a_s: (1 - a_t / a_s) * (1 - a_s) / V(v, a_t),
     },
     inputs=lambda: {
