@@ -1,61 +1,25 @@
-"""Every check of notebook 01: the right answer passes, and each named mistake is named."""
-
-from math import sqrt
+"""Notebook 01: what the exercises call right, measured on samples."""
 
 import pytest
 import torch
-from helpers import assert_verdict, cases
 
-from cfgedu.exercises.n01 import check_betas, check_jump, check_shorten, check_time_of_snr
-from cfgedu.schedule import linear
-
-JUMP = {
-    "": lambda x, z, a_s, a_t: sqrt(a_t / a_s) * x + sqrt(1 - a_t / a_s) * z,
-    "a_t counts from clean data": lambda x, z, a_s, a_t: sqrt(a_t) * x + sqrt(1 - a_t) * z,
-    "the noise is multiplied by its variance": lambda x, z, a_s, a_t: sqrt(a_t / a_s) * x + (1 - a_t / a_s) * z,
-    "x_s is multiplied by alpha": lambda x, z, a_s, a_t: a_t / a_s * x + sqrt(1 - a_t / a_s) * z,
-    "both roots are missing": lambda x, z, a_s, a_t: a_t / a_s * x + (1 - a_t / a_s) * z,
-    "variances do not just add up": lambda x, z, a_s, a_t: sqrt(a_t / a_s) * x + sqrt(a_s - a_t) * z,
-}
-BETAS = {
-    "": lambda a: 1 - a[1:] / a[:-1],
-    "all the noise since t = 0": lambda a: 1 - a[1:],
-    "this is alpha_t": lambda a: a[1:] / a[:-1],
-    "a difference of levels": lambda a: -a.diff(),
-    "upside down": lambda a: 1 - a[:-1] / a[1:],
-    "t = 0 has no step before it": lambda a: torch.cat([a[:1] - 1, 1 - a[1:] / a[:-1]]),
-}
+from cfgedu.exercises.n01 import check_larger_images, check_two_times, levels
+from cfgedu.protocol import seeded
+from cfgedu.schedule import Schedule, linear
 
 
-def time(quantity):
-    return lambda a, snr: int((quantity(a) < snr).int().argmax())
+def test_the_correlations_are_those_of_a_walk_and_of_one_noise():
+    a_s, a_t = levels(0.6, 0.2)
+    x0, eps, z = torch.randn(3, 400_000, generator=seeded(0), dtype=torch.float64)
+    x_s = a_s.sqrt() * x0 + (1 - a_s).sqrt() * eps
+    walk = (a_t / a_s).sqrt() * x_s + (1 - a_t / a_s).sqrt() * z
+    one_noise = a_t.sqrt() * x0 + (1 - a_t).sqrt() * eps
+    expected = check_two_times.right[0](a_s, a_t)
+    for x_t, correlation in zip((walk, one_noise), expected, strict=True):
+        assert torch.corrcoef(torch.stack([x_s, x_t]))[0, 1].item() == pytest.approx(correlation.item(), abs=0.01)
 
 
-SNR = {
-    "": time(lambda a: a / (1 - a)),
-    "the root of the SNR": time(lambda a: (a / (1 - a)).sqrt()),
-    "alpha_bar itself": time(lambda a: a),
-    "sqrt(alpha_bar)": time(lambda a: a.sqrt()),
-    "upside down": lambda a, snr: int(((1 - a) / a > snr).int().argmax()),
-    "one too early": lambda a, snr: int((a / (1 - a) >= snr).sum()) - 1,
-}
-SHORTEN = {
-    "": lambda a, n: a[:: (len(a) - 1) // n],
-    "the first levels": lambda a, n: a[: n + 1],
-    "alpha_bar[0] = 1 is lost": lambda a, n: a[:: (len(a) - 1) // n][1:],
-    "the last level is lost": lambda a, n: a[:: (len(a) - 1) // n][:-1],
-    "evenly spaced in alpha_bar": lambda a, n: torch.linspace(1, float(a[-1]), n + 1),
-    "keeps the betas and not the levels": lambda a, n: linear(T=n).alpha_bar,
-}
-ANSWERS = {check_jump: JUMP, check_betas: BETAS, check_time_of_snr: SNR, check_shorten: SHORTEN}
-
-
-@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
-def test_answers(capsys, check, mistake, answer):
-    assert_verdict(capsys, check, mistake, answer)
-
-
-@pytest.mark.parametrize("check", list(ANSWERS))
-def test_no_answer_yet(capsys, check):
-    check(lambda *arguments: None)
-    assert "no answer yet" in capsys.readouterr().out
+def test_the_table_for_larger_images_is_a_schedule_with_the_snr_asked_for():
+    a = linear().alpha_bar
+    new = Schedule(check_larger_images.right[0](a, 16.0)).alpha_bar
+    torch.testing.assert_close(new[1:] / (1 - new[1:]), a[1:] / (1 - a[1:]) / 16)

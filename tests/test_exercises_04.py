@@ -1,99 +1,77 @@
-"""Every check of notebook 04: the right answer passes, and each named mistake is named."""
-
-from itertools import pairwise
-from math import sqrt
+"""Notebook 04: the loop that is to be mended, bug by bug, and the variance of a reverse step on samples."""
 
 import pytest
 import torch
-from helpers import assert_verdict, cases
 
-from cfgedu.exercises.n04 import check_beta_step, check_ddim_as_euler, check_loop, check_reverse_variance
-from cfgedu.samplers import ddpm_step
+from cfgedu.exercises.loops import LEVELS, NOISE, ORDER, TOLD, by_index, found, loop
+from cfgedu.exercises.n04 import check_loop, check_reverse_variance
+from cfgedu.protocol import seeded
+from cfgedu.samplers import ddpm_step, trajectory
+from cfgedu.schedule import linear
+from cfgedu.toy import oracle
+
+MISSING = list(ORDER)[1]
 
 
-def said(capsys, check, answer):
-    check(answer)
+def said(capsys, answer):
+    check_loop(answer)
     return capsys.readouterr().out
 
 
-def sigma(a):
-    return sqrt((1 - a) / a)
+def test_the_loop_as_it_was_found_is_named_with_both_bugs_that_show(capsys):
+    out = said(capsys, found)
+    assert f"{MISSING}; {list(TOLD)[1]}." in out
+    assert "The shapes differ" not in out
 
 
-EULER = {
-    "": lambda x, eps, a_t, a_s, z: sqrt(a_s) * (x / sqrt(a_t) + (sigma(a_s) - sigma(a_t)) * eps),
-    "still in the rescaled variable": lambda x, eps, a_t, a_s, z: x / sqrt(a_t) + (sigma(a_s) - sigma(a_t)) * eps,
-    "scaled back with sqrt(a_t)": lambda x, eps, a_t, a_s, z: x + sqrt(a_t) * (sigma(a_s) - sigma(a_t)) * eps,
-    "not sqrt(1 - a)": lambda x, eps, a_t, a_s, z: sqrt(a_s) * (x / sqrt(a_t) + (sqrt(1 - a_s) - sqrt(1 - a_t)) * eps),
-    "sign of the step": lambda x, eps, a_t, a_s, z: sqrt(a_s) * (x / sqrt(a_t) - (sigma(a_s) - sigma(a_t)) * eps),
-    "not divided by sqrt(a_t)": lambda x, eps, a_t, a_s, z: sqrt(a_s) * (x + (sigma(a_s) - sigma(a_t)) * eps),
-}
+@pytest.mark.parametrize("told", TOLD)
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("noise", NOISE)
+def test_bugs_do_not_hide_each_other(capsys, told, level, noise):
+    out = said(capsys, loop(told, level, noise))
+    for bug in (told, level, noise):
+        assert (f"Likely mistake: {bug}." in out) == bool(bug)
+    assert out.count("✗") == 0 or told or level or noise
 
 
-def mean(x, eps, a_t, a_s):
-    return (x - (1 - a_t / a_s) / sqrt(1 - a_t) * eps) / sqrt(a_t / a_s)
-
-
-BETA = {
-    "": lambda x, eps, a_t, a_s, z: mean(x, eps, a_t, a_s) + sqrt(1 - a_t / a_s) * z,
-    "beta-tilde": ddpm_step,
-    "standard deviation is sqrt(beta)": lambda x, eps, a_t, a_s, z: mean(x, eps, a_t, a_s) + (1 - a_t / a_s) * z,
-    "whole way from 0 to t": lambda x, eps, a_t, a_s, z: mean(x, eps, a_t, a_s) + sqrt(1 - a_t) * z,
-    "no noise was added": lambda x, eps, a_t, a_s, z: mean(x, eps, a_t, a_s),
-    "not divided by sqrt(1 - beta)": lambda x, eps, a_t, a_s, z: (
-        sqrt(a_t / a_s) * mean(x, eps, a_t, a_s) + sqrt(1 - a_t / a_s) * z
-    ),
-}
-
-
-def V(v, a):
-    return a * v + 1 - a
-
-
-VARIANCE = {
-    "": lambda v, a_t, a_s: (1 - a_t / a_s) * V(v, a_s) / V(v, a_t),
-    "this is beta-tilde": lambda v, a_t, a_s: (1 - a_t / a_s) * V(0, a_s) / V(0, a_t),
-    "this is beta,": lambda v, a_t, a_s: 1 - a_t / a_s,
-    "upside down": lambda v, a_t, a_s: (1 - a_t / a_s) * V(v, a_t) / V(v, a_s),
-    "this is V_s": lambda v, a_t, a_s: V(v, a_s),
-    "square it": lambda v, a_t, a_s: sqrt((1 - a_t / a_s) * V(v, a_s) / V(v, a_t)),
-}
-
-
-def loop(told=lambda t, s: t, levels=lambda a, t, s: (a[t], a[s]), noise=lambda s: s > 0, order=list):
-    """A sampling loop with room for one bug each."""
-
-    def run(step, model, schedule, x, y, times):
-        a, generator = schedule.alpha_bar.tolist(), torch.Generator().manual_seed(0)
-        for t, s in pairwise(order(times)):
-            eps = model(x, torch.full_like(y, told(t, s)), y)
-            z = torch.randn(x.shape, generator=generator, dtype=x.dtype) if noise(s) else torch.zeros_like(x)
-            x = step(x, eps, *levels(a, t, s), z)
+def test_any_way_to_write_it_is_right(capsys):
+    def by_while(step, model, schedule, x, y, times, generator=None):
+        times, a = list(times), schedule.alpha_bar.float()
+        t = times.pop(0)
+        while times:
+            s = times.pop(0)
+            z = torch.randn(x.shape, generator=generator, dtype=x.dtype) if s else 0.0
+            x = step(x, model(x, torch.full((len(x),), t), y), float(a[t]), float(a[s]), z)
+            t = s
         return x
 
-    return run
+    for answer in (by_while, by_index, lambda *given: list(trajectory(*given))[-1]):
+        assert "✗" not in said(capsys, answer)
 
 
-LOOPS = {
-    "": loop(),
-    "last step is missing": loop(order=lambda times: times[:-1]),
-    "told s, where the step goes, in": loop(told=lambda t, s: max(s, 1)),
-    "told s, where the step goes (0": loop(told=lambda t, s: s),
-    "told t - 1": loop(told=lambda t, s: t - 1),
-    "the times run upwards": loop(order=lambda times: times[::-1]),
-    "a_t and a_s are swapped": loop(levels=lambda a, t, s: (a[s], a[t])),
-    "one index off": loop(levels=lambda a, t, s: (a[t - 1], a[max(s - 1, 0)])),
-    "adds fresh noise": loop(noise=lambda s: True),
-    "no step gets fresh noise": loop(noise=lambda s: False),
-}
-ANSWERS = {check_ddim_as_euler: EULER, check_beta_step: BETA, check_reverse_variance: VARIANCE, check_loop: LOOPS}
+def test_what_is_no_end_of_a_walk_is_named(capsys):
+    assert "the whole trajectory" in said(capsys, lambda *given: torch.stack(list(trajectory(*given))))
+    assert "generator" in said(capsys, trajectory)
+    assert "a step wants a tensor for z" in said(capsys, lambda step, m, sch, x, y, times: step(x, x, 0.1, 0.2, None))
+    ignores_times = said(capsys, lambda step, m, sch, x, y, times: loop()(step, m, sch, x, y, sch.grid(5)))
+    assert "are asked for" in ignores_times
 
 
-@pytest.mark.parametrize(("check", "mistake", "answer"), cases(ANSWERS))
-def test_answers(capsys, check, mistake, answer):
-    assert_verdict(capsys, check, mistake, answer)
+def test_the_found_loop_has_the_bugs_that_the_exercise_tells_of():
+    """With DDIM-like steps and with noise at the end: only with all three mended is the oracle's point reached."""
+    x_T, x0 = torch.randn(2, 100, 2, generator=seeded(0), dtype=torch.float64)
+    y, schedule = torch.zeros(100, dtype=torch.long), linear()
+    bugs = {"told": list(TOLD)[1], "order": MISSING}
+    for mended in ({}, {"told": ""}, {"order": ""}, {"told": "", "order": ""}):
+        end = loop(**(bugs | mended))(ddpm_step, oracle(schedule, x0), schedule, x_T, y, schedule.grid(20))
+        assert bool((end - x0).abs().max() < 1e-9) == (len(mended) == 2)
 
 
-@pytest.mark.parametrize("check", [check_ddim_as_euler, check_beta_step, check_reverse_variance, check_loop])
-def test_no_answer_yet(capsys, check):
-    assert "no answer yet" in said(capsys, check, lambda *arguments: None)
+def test_the_reverse_variance_is_the_one_measured():
+    v, (a_s, a_t) = 0.3, linear().alpha_bar[[50, 100]]
+    x0, e_s, e_t = torch.randn(3, 400_000, generator=seeded(5), dtype=torch.float64)
+    x_s = (a_s * v).sqrt() * x0 + (1 - a_s).sqrt() * e_s
+    x_t = (a_t / a_s).sqrt() * x_s + (1 - a_t / a_s).sqrt() * e_t
+    slope = (x_s * x_t).mean() / x_t.square().mean()
+    measured = float((x_s - slope * x_t).square().mean())
+    assert measured == pytest.approx(float(check_reverse_variance.right[0](v, a_t, a_s)), rel=0.01)

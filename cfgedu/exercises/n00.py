@@ -1,43 +1,132 @@
-"""Checks for the exercises of 00_start_here."""
+"""Checks for the exercises and the prediction of 00_start_here."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import torch
 
-from cfgedu.checks import check, unanswered
-from cfgedu.guidance import r_from_w, w_from_r
+from cfgedu.checks import Exercise, Guess
 
 
-def check_scales(answer) -> None:
-    """[r of w = 0.1, w of guidance_scale = 7.5, r of plain conditional sampling]"""
-    mistakes = {
-        "w and r differ by 1: w = 0 and r = 1 are the same model": [0.1, 7.5, 1.0],
-        "the shift goes the other way: r = w + 1": [0.1 - 1, 7.5 + 1, 1.0],
-        "plain conditional sampling is r = 1; r = 0 ignores the label": [r_from_w(0.1), w_from_r(7.5), 0.0],
-        "the first and the second answer are swapped": [w_from_r(7.5), r_from_w(0.1), 1.0],
-    }
-    check("three scales", answer, [r_from_w(0.1), w_from_r(7.5), 1.0], mistakes=mistakes)
+def each(right: Sequence[float], slips: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """{sentences: numbers} for all ways to get one or more of several numbers wrong: each wrong one is diagnosed."""
+    ways = product(*([("", value), *slip.items()] for value, slip in zip(right, slips, strict=True)))
+    table = {"; ".join(words for words, _ in way if words): [value for _, value in way] for way in ways}
+    del table[""]  # nothing wrong
+    return table
 
 
-def check_guided(answer: Callable) -> None:
-    """answer(un (B,2), cond (B,2), r) -> guided prediction (B,2), tried at r = -1, 0, 0.5, 1 and 4"""
+SCALES = [1.1, 6.5, 1.0]
+check_scales = Exercise(  # [r of w = 0.1, w of guidance_scale = 7.5, r of plain conditional sampling]
+    name="three scales",
+    right=(SCALES, (0.1 + 1, 7.5 - 1, 1), torch.tensor(SCALES, dtype=torch.float64)),
+    wrong=each(
+        SCALES,
+        (
+            {
+                "the first: w and r differ by 1, for w = 0 and r = 1 are the same model": 0.1,
+                "the first: the shift goes the other way, for w counts from the plain label, which is r = 1": 0.1 - 1,
+            },
+            {
+                "the second: guidance_scale counts as r does, and w is asked for": 7.5,
+                "the second: the shift goes the other way, for w starts later than r and is the smaller number": 8.5,
+            },
+            {"the third: r = 0 ignores the label; which r gives the answer with the label, as it is?": 0.0},
+        ),
+    )
+    | {"the first two are exchanged: the paper's number is a w, the script's an r": [6.5, 1.1, 1.0]},
+)
+
+LINES = [1.5, 101.0, 5.0, 1.0, -2.0]
+check_lines = Exercise(  # the r of five lines of code, in their order
+    name="r in five lines of code",
+    right=(LINES, (0.5 + 1, 100 + 1, 5, 1, 1 - 3), torch.tensor(LINES)),
+    wrong=each(
+        LINES,
+        (
+            {
+                "line 1: with w = 0 only cond is left, and that is r = 1: shift": 0.5,
+                "line 1: the shift goes the other way: put in w = 0, then w = 1, and see what is left": -0.5,
+            },
+            {
+                "line 2: it starts from cond, so that a scale of 0 already means r = 1": 100.0,
+                "line 2: the shift goes the other way: a scale of 1 is one whole difference beyond cond": 99.0,
+            },
+            {
+                "line 3: the letter is that of line 1, but what is left at w = 0 is un: it counts from there": 6.0,
+                "line 3: this w needs no shift at all: put in w = 0 and w = 1": 4.0,
+            },
+            {
+                "line 4: these pipelines guide above 1 only; below, they return the answer with the label": 0.0,
+                "line 4: there is no shift in this library: what does it do below its threshold?": -1.0,
+            },
+            {
+                "line 5: compare the order in which the labels go in with the names of the two halves": 3.0,
+                "line 5: exchanging un and cond does not flip the sign of r: write the sum out and collect": -3.0,
+            },
+        ),
+    ),
+)
+
+
+def box(r):
+    """What a program with the scale r is given, and returns: un, cond and their mix, each (6, 2)."""
     un, cond = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    scales = (-1.0, 0.0, 0.5, 1.0, 4.0)
+    return un, cond, torch.lerp(un, cond, r)
 
-    def at_all(guide):
-        values = [guide(un, cond, r) for r in scales]
-        return None if unanswered(values) else torch.stack(values)
 
-    mistakes = {
-        "un and cond are swapped: r = 1 must give cond, and r = 0 un": at_all(lambda u, c, r: c + r * (u - c)),
-        "this counts from cond, so your r is w: r = 1 must give cond itself": at_all(lambda u, c, r: c + r * (c - u)),
-        "the difference is the other way round: r = 1 must give cond": at_all(lambda u, c, r: u + r * (u - c)),
-        "there is a threshold at r > 1: below it the formula holds too": at_all(
-            lambda u, c, r: u + r * (c - u) if r > 1 else c
+def along(step, difference):
+    return (step * difference).sum() / difference.square().sum()
+
+
+check_black_box = Exercise(  # answer(un (B,2), cond (B,2), out (B,2)) -> the one r that leads from un and cond to out
+    name="the scale of a black box",
+    right=(
+        lambda un, cond, out: along(out - un, cond - un),
+        lambda un, cond, out: ((out - un) / (cond - un)).mean(),
+        lambda un, cond, out: ((out.numpy() - un.numpy()) / (cond.numpy() - un.numpy()))[0, 0],
+        lambda un, cond, out: 1 + along(out - cond, cond - un),
+    ),
+    wrong={
+        "this counts from cond, so it is w: at out = cond it should be 1": lambda un, cond, out: along(
+            out - cond, cond - un
         ),
-        "there is a threshold at r > 0: below it the formula holds too": at_all(
-            lambda u, c, r: u + r * (c - u) if r > 0 else c
+        "a ratio of two lengths is never negative, but r can be: compare entries, or project": lambda un, cond, out: (
+            (out - un).norm() / (cond - un).norm()
         ),
-        "un is not counted in full: the weights r and 1 - r must sum to 1": at_all(lambda u, c, r: u + r * c),
-    }
-    check("the guided prediction", at_all(answer), at_all(lambda u, c, r: r * c + (1 - r) * u), mistakes=mistakes)
+        "the ratio is upside down: how many differences fit into the step from un to out?": lambda un, cond, out: (
+            (cond - un).square().sum() / ((out - un) * (cond - un)).sum()
+        ),
+        "un and cond are exchanged: at out = un this gives 1, where it should be 0": lambda un, cond, out: along(
+            out - cond, un - cond
+        ),
+        "that is how long the step from un to out is: measure it in units of the difference": lambda un, cond, out: (
+            out - un
+        ).norm(),
+        "upside down, and at r = 0 a division by zero: the difference cond - un is the unit": lambda un, cond, out: (
+            (cond - un) / (out - un)
+        ).mean(),
+        "r may be negative: cut nothing off": lambda un, cond, out: along(out - un, cond - un).clamp(min=0),
+        "a ratio of lengths, and counted from cond: it begins at un, and can be negative": lambda un, cond, out: (
+            (out - cond).norm() / (cond - un).norm()
+        ),
+        "the step begins at un: take un off first, above and below": lambda un, cond, out: (out / cond).mean(),
+        "un is taken off above only: the unit is the difference of the two answers": lambda un, cond, out: along(
+            out - un, cond
+        ),
+        "the sign: which way do you go from un to cond?": lambda un, cond, out: along(out - un, un - cond),
+        "all entries tell the same r: return one number": lambda un, cond, out: (out - un) / (cond - un),
+    },
+    inputs=lambda: {f"at r = {r}": box(r) for r in (4.0, -1.0, 0.0, 0.5, 1.0)},
+)
+
+check_guess_islands = Guess(
+    name="an island at r = 4",
+    right="narrower",
+    choices={
+        "wider": "Wider would be less typical of the class, and guidance asks for more.",
+        "same": "That holds at r = 1, where the samples are the data again.",
+        "narrower": "",
+    },
+    why="Guidance draws samples to where the label is beyond doubt: about half as wide as the data, and further out.",
+)
