@@ -4,7 +4,7 @@ The method is eleven files of 720 lines of code at most, small enough for an aft
 
     protocol, schedule, guidance, samplers, losses, toy, models (parts, mlp, unet, judge)
 
-Around it stands what a course needs, some five times as much: the checks of arguments (edges), files, images,
+Around it stands what a course needs, some six times as much: the checks of arguments (edges), files, images,
 checkpoints, metrics, pictures, training, the exercises' checks and the interactive demos. None of it is needed to
 understand the method. Every name is imported from its home, so that a reader sees where it lives:
 
