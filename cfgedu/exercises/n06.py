@@ -184,7 +184,7 @@ check_resting_scale = Exercise(
         round(resting(lambda s_un, s_cond, g: 1 - s_cond / g), 2),
     ),
     wrong={
-        "these are both coordinates, the second of them 0 / 0: all is on the axis, so take the first": both_coordinates(),
+        "these are both coordinates, the second is 0 / 0: all is on the axis, so take the first": both_coordinates(),
         "the sign: s_un + r g = 0 gives r = -s_un / g": resting(lambda s_un, s_cond, g: s_un / g),
         "this is w = r - 1, counted from the conditional score: start from s_un": (
             resting(lambda s_un, s_cond, g: -s_cond / g)
