@@ -6,8 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cfgedu.checks import Exercise, Guess, Unfit, Verdict, unanswered
-from cfgedu.checks.said import not_yet, right
+from cfgedu.checks import Exercise, Guess
+from cfgedu.exercises.choices import of_choices
 from cfgedu.guidance import null_pair
 from cfgedu.protocol import seeded
 from cfgedu.schedule import linear
@@ -126,33 +126,7 @@ WRONG_CHOICES = {  # what speaks against a choice
 }
 
 
-def judge_baselines(answer) -> Verdict:
-    """answer: {baseline: "off", "on" or "unbounded"} for each of BASELINES"""
-    if not isinstance(answer, dict):
-        raise Unfit('a dictionary is asked for, {baseline: "off", "on" or "unbounded"}')
-    unknown = [name for name in answer if name not in TRUTH]
-    if unknown:
-        raise Unfit(f"there is no baseline {unknown[0]!r}: they are {', '.join(map(repr, BASELINES))}")
-    if any(unanswered(answer.get(name)) for name in BASELINES):
-        return not_yet(check_baselines.name)
-    chosen = {name: str(answer[name]).strip().casefold() for name in BASELINES}
-    for name, choice in chosen.items():
-        if choice not in (OFF, ON, UNBOUNDED):
-            raise Unfit(f'{name!r}: the choices are "off", "on" and "unbounded", got {answer[name]!r}')
-    missed = [name for name in BASELINES if chosen[name] != TRUTH[name]]
-    if missed:
-        sentence = WRONG_CHOICES[missed[0], chosen[missed[0]]]
-        found = len(BASELINES) - len(missed)
-        raise Unfit(f"{found} of {len(BASELINES)} are right\n  Think again about {missed[0]!r}: {sentence}.")
-    return right(check_baselines.name)
-
-
-check_baselines = Exercise(
-    name="what a baseline must satisfy",
-    right=(TRUTH, {name: f" {choice.upper()} " for name, choice in TRUTH.items()}, dict(reversed(TRUTH.items()))),
-    wrong={sentence: TRUTH | {name: choice} for (name, choice), sentence in WRONG_CHOICES.items()},
-    judge=judge_baselines,
-)
+check_baselines = of_choices("what a baseline must satisfy", TRUTH, (OFF, ON, UNBOUNDED), WRONG_CHOICES)
 
 
 # ---------------------------------------------------------------- 3. a place to rest

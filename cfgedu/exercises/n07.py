@@ -146,7 +146,7 @@ check_corrector_steps = Exercise(
         "the corrector's steps are of size beta: they shall be of size beta-tilde, as in section 7": (
             first_within(relative(size=lambda a_t, a_s: 1 - a_t / a_s))
         ),
-        "the corrector's steps are half as long as they should be: before the score stands h / 2, and the noise has h": (
+        "the corrector's steps are half as long as they should be: the score takes h / 2, the noise variance h": (
             first_within(relative(size=lambda a_t, a_s: beta_tilde(a_t, a_s) / 2))
         ),
         "the corrector ran at level t, before the predictor: it belongs at level s, after it": (
