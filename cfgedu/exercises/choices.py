@@ -15,28 +15,27 @@ def of_choices(
     hint on the first that is not.
     """
 
+    sentences = {case: f"{case[0]!r} is not {case[1]!r}: {hint}" for case, hint in hints.items()}
+
     def judge(answer) -> Verdict:
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or answer.keys() != truth.keys():
             raise Unfit(f"a dictionary is asked for, with a choice for each of {listed(truth)}")
-        strangers = [thing for thing in answer if thing not in truth]
-        if strangers:
-            raise Unfit(f"there is no {strangers[0]!r} here: give a choice for each of {listed(truth)}")
-        if any(unanswered(answer.get(thing)) for thing in truth):
+        if any(unanswered(choice) for choice in answer.values()):
             return not_yet(name)
         chosen = {thing: str(answer[thing]).strip().casefold() for thing in truth}
         for thing, choice in chosen.items():
             if choice not in choices:
                 raise Unfit(f"{thing!r}: a choice is one of {listed(choices)}, got {answer[thing]!r}")
-        missed = [thing for thing in truth if chosen[thing] != truth[thing]]
+        missed = [(thing, choice) for thing, choice in chosen.items() if choice != truth[thing]]
         if missed:
             found = f"{len(truth) - len(missed)} of {len(truth)} are right"
-            raise Unfit(f"{found}\n  Think again about {missed[0]!r}: {hints[missed[0], chosen[missed[0]]]}.")
+            raise Unfit(f"{found}\n  Likely mistake: {sentences[missed[0]]}.")
         return right(name)
 
     return Exercise(
         name=name,
         right=(truth, dict(reversed(truth.items())), {thing: f" {choice.upper()}" for thing, choice in truth.items()}),
-        wrong={hint: truth | {thing: choice} for (thing, choice), hint in hints.items()},
+        wrong={sentence: truth | {thing: choice} for (thing, choice), sentence in sentences.items()},
         judge=judge,
     )
 

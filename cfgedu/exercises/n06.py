@@ -114,10 +114,7 @@ WRONG_CHOICES = {  # what speaks against a choice
     ("all but class 0", ON): "far out on the side of class 0 the density of the others falls faster than its own",
     ("1% class 0", ON): "where label 0 is certain, even one part in a hundred of p(x | y) is all of q that is left",
     ("1% class 0", UNBOUNDED): "q is never below a hundredth of p(x | y), which is a ceiling, if a high one",
-    (
-        "wide",
-        OFF,
-    ): "label 0 is certain on its islands, and the score of q points to the origin there, not to the island",
+    ("wide", OFF): "label 0 is certain on its islands, and there the score of q points to the origin",
     ("wide", UNBOUNDED): "far out it is the tails that count, and those of q are the wider ones",
     ("blurred", OFF): "label 0 is certain on its islands, and there one of the two scores is steeper than the other",
     ("blurred", UNBOUNDED): "far out it is the tails that count, and blurring makes them wider",

@@ -72,16 +72,16 @@ def judge_mask(answer) -> Verdict:
         row, wrote = asked(answer, y, P_DROP, seed)
         require_labels(row, y)
         if wrote:
-            raise Unfit(WROTE)
+            raise slip(WROTE)
         rows.append(row)
     got = torch.stack(rows)
     foreign = (got != NULL) & (got != y)
     if foreign.any():
-        raise Unfit(foreign_labels(got, y))
+        raise slip(foreign_labels(got, y))
     dropped = (got == NULL).double()
     rate, varies = float(dropped.mean()), float(dropped.sum(1).var())
     if 0 < rate < 1 and bool((dropped == dropped[0]).all()):
-        raise Unfit(SAME_COINS)
+        raise slip(SAME_COINS)
     scatter = BATCH * rate * (1 - rate)  # of a binomial count
     if 0 < rate < 1 and abs(varies - scatter) > 0.2:
         mistakes = {ONE_COIN: BATCH * scatter, SAME_NUMBER: 0.0}
@@ -125,15 +125,19 @@ RATES = {
 FAIR, NOTHING, EVERYTHING, TWICE, BOTH = list(RATES)[3:]
 
 
+def slip(mistake: str) -> Unfit:
+    return Unfit(f"not yet one to train with\n  Likely mistake: {mistake}.")
+
+
 def require_labels(got, y) -> None:
     if not isinstance(got, Tensor):
-        raise Unfit(f"{NO_TENSOR} (got a {type(got).__name__})")
+        raise slip(NO_TENSOR)
     if got.dtype == torch.bool:
-        raise Unfit(MASK)
+        raise slip(MASK)
     if got.shape != y.shape:
-        raise Unfit(f"{OTHER_SIZE} (expected {tuple(y.shape)}, got {tuple(got.shape)})")
+        raise slip(OTHER_SIZE)
     if got.is_floating_point():
-        raise Unfit(FLOATS if torch.equal(got, got.round()) else SCALED)
+        raise slip(FLOATS if torch.equal(got, got.round()) else SCALED)
 
 
 def foreign_labels(got: Tensor, given: Tensor) -> str:
@@ -258,12 +262,12 @@ HIDDEN = {
 }
 suspects = {name: training_loss(hide) for name, (_, hide) in HIDDEN.items()}  # what a learner is given
 COUNTS = {
-    "A": "over many batches the mean is as it should be: look at how the number dropped scatters from batch to batch",
-    "B": "the number of NULLs is as it should be: compare each label that was kept with the one given in its row",
-    "C": "mean and scatter, the labels kept, the rows that lose theirs and the given y: count each of them again",
-    "D": "what reaches the model is as it should be: compare the y that you handed over before and after the call",
-    "E": "count how many of the labels that reach the model are NULL",
-    "F": "call it twice with one generator, and compare the rows that have lost their label",
+    "A": "the mean over many batches is as it should be, and the number dropped scatters too much between batches",
+    "B": "as many labels are NULL as should be, but of those kept some are not the ones that were given in their rows",
+    "C": "mean and scatter, the labels kept, the rows that lose theirs and the given y are all as they should be",
+    "D": "what reaches the model is as it should be, but the y that was handed over is another after the call",
+    "E": "of the labels that reach the model about four in five are NULL, and each row loses its own at times",
+    "F": "two calls with one generator take their labels from the same rows",
 }
 check_suspects = of_choices(
     "the bugs, found by counting",
