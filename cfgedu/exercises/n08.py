@@ -1,139 +1,287 @@
 """Checks for the exercises of 08_condition_dropout."""
 
 from collections.abc import Callable
-from copy import deepcopy
 from statistics import NormalDist
 
+import numpy as np
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from cfgedu.checks import check
-from cfgedu.models import MLP, weights_from
-from cfgedu.protocol import NULL
+from cfgedu.checks import Exercise, Guess, Unfit, Verdict, call, check, unanswered
+from cfgedu.checks.said import not_yet
+from cfgedu.exercises.choices import of_choices
+from cfgedu.losses import drop_labels, noised
+from cfgedu.protocol import NULL, seeded
+from cfgedu.schedule import linear
+
+# ---------------------------------------------------------------- 1. the mask
 
 K, P_DROP, BATCH, CALLS = 3, 0.2, 8, 2500
-FLOOR_COND, FLOOR_UN = 0.186, 0.242  # the two floors of the islands, as notebook 03 measures them
 
 
-def check_drop_labels(answer: Callable) -> None:
-    """answer(y (B,), p_drop, generator) -> a new y in which each label is NULL with probability p_drop.
+def coins(y, p, generator):
+    return torch.rand(y.shape, generator=generator) < p
 
-    It is asked for 2500 batches of 8 labels: enough for a wrong rate, or a wrong scatter, to stand out from chance.
-    """
-    y = torch.randint(K, (BATCH,), generator=torch.Generator().manual_seed(1))
-    given = y.clone()
-    first = answer(y, P_DROP, torch.Generator().manual_seed(2))
-    if not isinstance(first, torch.Tensor) or first.shape != y.shape:
-        check("a new label for each row", first, given)
-        return
-    generator = torch.Generator().manual_seed(3)
-    rows = [answer(y, P_DROP, generator) for _ in range(CALLS)]
-    got, touched = torch.stack(rows), int((y != given).sum())
-    wrote = {"you wrote into y: make a new tensor, for instance with torch.where": touched} if touched else {}
-    check("labels of the given y that changed", touched, 0, mistakes=wrote)
-    if touched:
-        return
-    foreign = float(((got != NULL) & (got != given)).double().mean())
-    if foreign:
-        check("labels that became another class", foreign, 0.0, mistakes={foreign_labels(got, given): foreign})
-        return
+
+def dropping(mask=coins, null=NULL):
+    """An answer that puts `null` where mask(y, p, generator) says so."""
+    return lambda y, p, generator: torch.where(mask(y, p, generator), null, y)
+
+
+def in_place(y, p, generator):
+    y[coins(y, p, generator)] = NULL
+    return y
+
+
+def in_a_loop(y, p, generator):
+    return torch.tensor([NULL if torch.rand((), generator=generator) < p else label for label in y.tolist()])
+
+
+def by_bernoulli(y, p, generator):
+    return y.masked_fill(torch.bernoulli(torch.full(y.shape, float(p)), generator=generator).bool(), NULL)
+
+
+def fixed_number(y, p, generator):
+    return torch.where(torch.randperm(len(y), generator=generator) < round(p * len(y)), NULL, y)
+
+
+def normal(y, p, generator):
+    return torch.randn(y.shape, generator=generator) < p
+
+
+def asked(answer: Callable, y: Tensor, p: float, seed: int) -> tuple[Tensor, bool]:
+    """(what the answer gives for labels y, whether it wrote into the y that it was given)"""
+
+    def both(y, p, generator):
+        before = y.clone()
+        return answer(y, p, generator), not torch.equal(y, before)
+
+    return call(both, y, p, seeded(seed))
+
+
+def judge_mask(answer) -> Verdict:
+    """From 2500 batches of 8 labels: enough for a wrong rate, or a wrong scatter, to stand out from chance."""
+    if not callable(answer):
+        raise Unfit(f"a function is asked for, got a {type(answer).__name__}: give its name, without a call")
+    y = torch.randint(K, (BATCH,), generator=seeded(1))
+    if unanswered(asked(answer, y, P_DROP, seed=2)[0]):
+        return not_yet(check_drop_labels.name)
+    rows = []
+    for seed in range(10, 10 + CALLS):
+        row, wrote = asked(answer, y, P_DROP, seed)
+        require_labels(row, y)
+        if wrote:
+            raise slip(WROTE)
+        rows.append(row)
+    got = torch.stack(rows)
+    foreign = (got != NULL) & (got != y)
+    if foreign.any():
+        raise slip(foreign_labels(got, y))
     dropped = (got == NULL).double()
     rate, varies = float(dropped.mean()), float(dropped.sum(1).var())
+    if 0 < rate < 1 and bool((dropped == dropped[0]).all()):
+        raise slip(SAME_COINS)
     scatter = BATCH * rate * (1 - rate)  # of a binomial count
-    if rate in (0, 1) or abs(varies - scatter) < 0.2:
-        check("share of labels dropped, p_drop = 0.2", rate, P_DROP, atol=0.012, mistakes=RATES)
-        if abs(rate - P_DROP) < 0.02:
-            check("scatter of the number dropped in a batch of 8", varies, scatter, atol=0.2)
-            rest(answer, y)
-        return
-    coins = {
-        "one coin for the whole batch: draw one for each label, torch.rand(y.shape)": BATCH * scatter,
-        "every batch loses the same number of labels: each label needs a coin of its own": 0.0,
-    }
-    check("scatter of the number dropped in a batch of 8", varies, scatter, atol=0.1, mistakes=coins)
+    if 0 < rate < 1 and abs(varies - scatter) > 0.2:
+        mistakes = {ONE_COIN: BATCH * scatter, SAME_NUMBER: 0.0}
+        return check(
+            "scatter of the number dropped in a batch of 8", varies, scatter, atol=0.1, mistakes=mistakes, reveal=True
+        )
+    return (
+        check("share of labels dropped, p_drop = 0.2", rate, P_DROP, atol=0.012, mistakes=RATES, reveal=True)
+        and check("the same share at each place", dropped.mean(0), torch.full((BATCH,), P_DROP), atol=0.035)
+        and check("scatter of the number dropped in a batch of 8", varies, scatter, atol=0.1, reveal=True)
+        and coins_are_the_generators(answer, y.repeat(50))
+    )
 
 
+WROTE = "you wrote into y: make a new tensor, for instance with torch.where"
+SAME_COINS = "every batch loses the same labels: use the generator as it comes, without seeding it again"
+ONE_COIN = "one coin for the whole batch: draw one for each label, torch.rand(y.shape)"
+SAME_NUMBER = "every batch loses the same number of labels: each label needs a coin of its own"
+OWN_COINS = "the coins come from somewhere else: pass generator=generator to torch.rand"
+NO_TENSOR = "labels are a tensor, in which a network looks rows up: make one, for instance with torch.where"
+FLOATS = "the labels have become floats, which no table can look up: keep them long"
+SCALED = "that is nn.Dropout, which sets numbers to 0 and scales the others: a label is a name, not a quantity"
+MASK = "that is the mask; use it to put NULL in place of the labels it picks"
+PAST = "what is dropped must become NULL = -1; 3 is one past the last class"
+ZERO = "what is dropped must become NULL = -1; 0 is a class"
+CHANGED = "what is dropped must become NULL = -1, and what is kept must stay as it was"
+OTHER_SIZE = "a label for each row is asked for, none left out: what is dropped stays in its place, as NULL"
+INVERTED = "the mask is inverted: p_drop is the share that is dropped, so compare with <"
+NORMAL = "the coins are randn, normal; a probability needs rand, uniform on [0, 1)"
+NORMAL_INVERTED = "the coins are randn, and the mask is inverted"
 RATES = {
-    "the mask is inverted: p_drop is the share that is dropped, so compare with <": 1 - P_DROP,
-    "the coins are randn, normal; a probability needs rand, uniform on [0, 1)": NormalDist().cdf(P_DROP),
-    "the coins are randn, and the mask is inverted": 1 - NormalDist().cdf(P_DROP),
-    "that is a fair coin: where does p_drop come in?": 0.5,
+    INVERTED: 1 - P_DROP,
+    NORMAL: NormalDist().cdf(P_DROP),
+    NORMAL_INVERTED: 1 - NormalDist().cdf(P_DROP),
+    "that is a fair coin: it does not look at p_drop": 0.5,
     "nothing is ever dropped": 0.0,
     "everything is dropped": 1.0,
     "the labels are dropped twice over: once is enough": 1 - (1 - P_DROP) ** 2,
     "two coins must both fall: one is enough": P_DROP**2,
 }
+FAIR, NOTHING, EVERYTHING, TWICE, BOTH = list(RATES)[3:]
 
 
-def foreign_labels(got: torch.Tensor, given: torch.Tensor) -> str:
-    """What those put in the place of NULL who did not put NULL."""
+def slip(mistake: str) -> Unfit:
+    return Unfit(f"not yet one to train with\n  Likely mistake: {mistake}.")
+
+
+def require_labels(got, y) -> None:
+    if not isinstance(got, Tensor):
+        raise slip(NO_TENSOR)
     if got.dtype == torch.bool:
-        return "that is the mask; use it to put NULL in place of the labels it picks"
+        raise slip(MASK)
+    if got.shape != y.shape:
+        raise slip(OTHER_SIZE)
+    if got.is_floating_point():
+        raise slip(FLOATS if torch.equal(got, got.round()) else SCALED)
+
+
+def foreign_labels(got: Tensor, given: Tensor) -> str:
+    """What those put in the place of NULL who did not put NULL."""
     if (got == K).any():
-        return f"what is dropped must become NULL = -1; {K} is one past the last class"
-    if ((got == 0) & (given != 0)).any():
-        return "what is dropped must become NULL = -1; 0 is a class"
-    return "what is dropped must become NULL = -1, and what is kept must stay as it was"
+        return PAST
+    changed = got[(got != NULL) & (got != given)]
+    return ZERO if not (got == NULL).any() and not changed.any() else CHANGED
 
 
-def rest(answer: Callable, y: torch.Tensor) -> None:
+def coins_are_the_generators(answer, y) -> Verdict:
     """What the mean does not show: whose coins they are, and the ends of the range."""
-    y = y.repeat(50)
-    again = [answer(y, 0.5, torch.Generator().manual_seed(4)) for _ in range(2)]
+    again = [asked(answer, y, 0.5, seed=4)[0] for _ in range(2)]
     apart = float((again[0] != again[1]).double().mean())
-    outside = {"the coins come from somewhere else: pass generator=generator to torch.rand": apart} if apart else {}
-    check("difference of two calls with equal generators", apart, 0.0, mistakes=outside)
-    ends = [float((answer(y, p, torch.Generator().manual_seed(5)) == NULL).double().mean()) for p in (0.0, 1.0)]
-    check("share dropped at p_drop = 0 and 1", ends, [0.0, 1.0])
+    ends = [float((asked(answer, y, p, seed=5)[0] == NULL).double().mean()) for p in (0.0, 0.5, 1.0)]
+    return check(
+        "labels that differ between two calls with equal generators",
+        apart,
+        0.0,
+        mistakes={OWN_COINS: apart or -1},
+        reveal=True,
+    ) and check("share dropped at p_drop = 0, 0.5, 1", ends, [0.0, 0.5, 1.0], atol=0.06, reveal=True)
 
 
-def check_which_rate(answer: Callable) -> None:
-    """answer(loss, floor_cond, floor_un) -> the p_drop with which a network was trained whose loss is at its floor."""
-    p = 0.9
-    loss = (1 - p) * FLOOR_COND + p * FLOOR_UN
-    gap = FLOOR_UN - FLOOR_COND
-    mistakes = {
-        "that is the share of labels that were kept": 1 - p,
-        "the sign: with more labels dropped the loss is higher": -p,
-        "that is the height above the conditional floor: divide it by the gap between the floors": loss - FLOOR_COND,
-        "divide by the gap between the floors, not by the unconditional one": (loss - FLOOR_COND) / FLOOR_UN,
-        "that is the ratio of two losses: subtract the conditional floor first": loss / FLOOR_UN,
-        "the fraction is upside down": gap / (loss - FLOOR_COND),
-    }
-    check("the rate behind a loss", answer(loss, FLOOR_COND, FLOOR_UN), p, mistakes=mistakes)
-    check("a loss at the conditional floor", answer(FLOOR_COND, FLOOR_COND, FLOOR_UN), 0.0)
+check_drop_labels = Exercise(
+    name="the mask",
+    right=(drop_labels, dropping(), in_a_loop, by_bernoulli, dropping(lambda y, p, g: ~coins(y, 1 - p, g))),
+    wrong={
+        WROTE: in_place,
+        SAME_COINS: dropping(lambda y, p, g: coins(y, p, g.manual_seed(0))),
+        ONE_COIN: dropping(lambda y, p, g: torch.rand(1, generator=g) < p),
+        SAME_NUMBER: fixed_number,
+        OWN_COINS: dropping(lambda y, p, g: torch.rand(y.shape) < p),
+        NO_TENSOR: lambda y, p, g: np.where(coins(y, p, g), NULL, y),
+        FLOATS: lambda y, p, g: torch.where(coins(y, p, g), float(NULL), y),
+        SCALED: lambda y, p, g: F.dropout(y.float(), p),
+        MASK: coins,
+        PAST: dropping(null=K),
+        ZERO: lambda y, p, g: y * ~coins(y, p, g),
+        CHANGED: lambda y, p, g: torch.where(coins(y, p, g), NULL, y.clamp(min=1)),
+        OTHER_SIZE: lambda y, p, g: y[~coins(y, p, g)],
+        INVERTED: dropping(lambda y, p, g: torch.rand(y.shape, generator=g) > p),
+        NORMAL: dropping(normal),
+        NORMAL_INVERTED: dropping(lambda *given: ~normal(*given)),
+        FAIR: dropping(lambda y, p, g: coins(y, 0.5, g)),
+        NOTHING: lambda y, p, g: y.clone(),
+        EVERYTHING: lambda y, p, g: torch.full_like(y, NULL),
+        TWICE: lambda y, p, g: drop_labels(drop_labels(y, p, g), p, g),
+        BOTH: dropping(lambda *given: coins(*given) & coins(*given)),
+    },
+    judge=judge_mask,
+)
 
 
-def check_mean_null(answer: Callable) -> None:
-    """answer(net) -> a copy of the network whose null row is the mean of its class rows; net stays as it is."""
-    generator = torch.Generator().manual_seed(6)
-    with weights_from(generator):
-        net = MLP(K, width=16)
-    nn.init.normal_(net.outlet.weight, generator=generator)  # a new network predicts 0 whatever the label
-    before = net.label.weight.detach().clone()
-    got = answer(net)
-    if got is None:
-        check("the null row", None, before[0])
-        return
-    if not isinstance(got, nn.Module):
-        print(f"✗ the null row: expected a network, a copy of net; got a {type(got).__name__}")
-        return
-    after, now = got.label.weight.detach(), net.label.weight.detach()
-    changed = int((now != before).any(1).sum())
-    mistakes = {"you changed the network itself: copy it first, with deepcopy": changed} if changed else {}
-    check("rows of the given network that changed", changed, 0, mistakes=mistakes)
-    classes = before[1:]
-    mistakes = {
-        "the mean runs over all rows, the null row too: start at row 1": before.mean(0),
-        "the last class is left out: NULL is row 0, so class y is row y + 1": before[:K].mean(0),
-        "that is the sum of the class rows": classes.sum(0),
-        "the null row is as it was: did you write to another row, or to a copy of the table?": before[0],
-        "those are zeros": torch.zeros(16),
-    }
-    check("the null row", after[0], classes.mean(0), mistakes=mistakes)
-    if torch.allclose(after[0], classes.mean(0), atol=1e-6):
-        check("the class rows", after[1:], classes)
-        x, t, y = torch.ones(1, 2), torch.tensor([100]), torch.tensor([NULL])
-        expected = deepcopy(net)
-        expected.load_state_dict(expected.state_dict() | {"label.weight": torch.cat([classes.mean(0)[None], classes])})
-        check("what it answers under NULL", got(x, t, y), expected(x, t, y))
+# ---------------------------------------------------------------- 2. which rate it was
+
+
+def logs_to_read():
+    """(loss, floor_cond, floor_un), numbers without dimensions; the floors of the islands, and others."""
+    rows = {f"a rate of {p}": ((1 - p) * 0.186 + p * 0.242, 0.186, 0.242) for p in (0.0, 0.1, 0.9, 1.0)}
+    rows["floors further apart"] = (0.37, 0.3, 0.8)
+    return {name: tuple(torch.tensor(value, dtype=torch.float64) for value in row) for name, row in rows.items()}
+
+
+check_which_rate = Exercise(
+    name="the rate behind a loss",
+    right=(
+        lambda loss, cond, un: (loss - cond) / (un - cond),
+        lambda loss, cond, un: 1 - (un - loss) / (un - cond),
+        lambda loss, cond, un: np.interp(float(loss), [float(cond), float(un)], [0, 1]),
+        lambda loss, cond, un: np.linalg.solve([[1, 1], [float(cond), float(un)]], [1, float(loss)])[1],
+    ),
+    wrong={
+        "that is the share of labels that were kept": lambda loss, cond, un: (un - loss) / (un - cond),
+        "the sign: with more labels dropped the loss is higher": lambda loss, cond, un: (cond - loss) / (un - cond),
+        "that is the height above the conditional floor: divide it by the gap between the floors": (
+            lambda loss, cond, un: loss - cond
+        ),
+        "divide by the gap between the floors, not by the unconditional one": (
+            lambda loss, cond, un: (loss - cond) / un
+        ),
+        "divide by the gap between the floors, not by the conditional one": lambda loss, cond, un: (loss - cond) / cond,
+        "that is the ratio of two losses: subtract the conditional floor first": lambda loss, cond, un: loss / un,
+        "the floor was subtracted above and not below: the gap is floor_un - floor_cond": (
+            lambda loss, cond, un: (loss - cond) / (un + cond)
+        ),
+        "the fraction is upside down": lambda loss, cond, un: (un - cond) / (loss - cond),
+        "this divides by the height above the other floor: the gap between the floors belongs there": (
+            lambda loss, cond, un: (loss - cond) / (un - loss)
+        ),
+    },
+    inputs=logs_to_read,
+)
+
+
+# ---------------------------------------------------------------- 3. find the bug by counting
+
+
+def shuffled(y, p, generator):
+    return drop_labels(y[torch.randperm(len(y), generator=generator)], p, generator)
+
+
+def training_loss(hide: Callable) -> Callable:
+    """loss(model, x0, y, generator) as in training, p_drop = 0.2, with its labels hidden by hide(y, p, generator)."""
+    schedule = linear()
+
+    def loss(model, x0, y, generator):
+        x, t, eps = noised(schedule, x0, generator)
+        return (model(x, t, hide(y, P_DROP, generator)) - eps).square().mean()
+
+    return loss
+
+
+FINDINGS = ("right", "inverted", "one coin", "same coins", "too rare", "class 0", "shuffled", "overwritten")
+HIDDEN = {
+    "A": ("one coin", dropping(lambda y, p, g: torch.rand(1, generator=g) < p)),
+    "B": ("shuffled", shuffled),
+    "C": ("right", drop_labels),
+    "D": ("overwritten", in_place),
+    "E": ("inverted", dropping(lambda y, p, g: torch.rand(y.shape, generator=g) > p)),
+    "F": ("same coins", dropping(lambda y, p, g: coins(y, p, seeded(2)))),
+}
+suspects = {name: training_loss(hide) for name, (_, hide) in HIDDEN.items()}  # what a learner is given
+COUNTS = {
+    "A": "the mean over many batches is as it should be, and the number dropped scatters too much between batches",
+    "B": "as many labels are NULL as should be, but of those kept some are not the ones that were given in their rows",
+    "C": "mean and scatter, the labels kept, the rows that lose theirs and the given y are all as they should be",
+    "D": "what reaches the model is as it should be, but the y that was handed over is another after the call",
+    "E": "of the labels that reach the model about four in five are NULL, and each row loses its own at times",
+    "F": "two calls with one generator take their labels from the same rows",
+}
+check_suspects = of_choices(
+    "the bugs, found by counting",
+    {name: finding for name, (finding, _) in HIDDEN.items()},
+    FINDINGS,
+    {(name, choice): COUNTS[name] for name in HIDDEN for choice in FINDINGS if choice != HIDDEN[name][0]},
+)
+
+
+# ---------------------------------------------------------------- the prediction
+
+check_guess_rate = Guess(
+    name="the smallest rate that is enough",
+    right=0.02,
+    near=0.005,
+    why="Two labels in a hundred, over all the batches, are thousands of samples that ask for NULL.",
+)
