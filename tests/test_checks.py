@@ -64,6 +64,13 @@ def test_numbers_are_compared_in_float64_whatever_they_came_as(capsys, got):
     assert "✗" in said(capsys, got, [0.1 + 1e-12, 1 / 3, -7.0], atol=1e-15)
 
 
+@pytest.mark.parametrize("got", [[2.0], np.array([2]), torch.tensor([[2.0]])])
+def test_one_number_is_one_number_also_in_a_list(capsys, got):
+    assert said(capsys, got, 2.0) == "✓ it\n"
+    assert "too small" in said(capsys, got, 3.0)
+    assert "✗" in said(capsys, [2.0, 2.0], 2.0)
+
+
 def test_lists_of_arrays_and_parts_of_different_shapes(capsys):
     rows = [torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])]
     assert said(capsys, rows, torch.tensor([[1.0, 2.0], [3.0, 4.0]])) == "✓ it\n"
@@ -256,6 +263,19 @@ def test_no_answer_yet(capsys, answer):
 def test_a_value_is_shown_only_when_asked_for(capsys):
     assert "420" not in tried(capsys, NUMBER, 17.0)[1]
     assert "expected 420; got 17" in tried(capsys, NUMBER, 17.0, reveal=True)[1]
+
+
+def test_a_function_to_truth_values_is_told_how_many_differ(capsys):
+    above = Exercise("what is above a", (lambda x, a: x > a,), {}, lambda: {"": (RAMP, 0.0), "at a = 1": (RAMP, 1.0)})
+    assert tried(capsys, above, lambda x, a: (x > a).tolist())[0]
+    assert "3 of 6 differ." in tried(capsys, above, lambda x, a: x > 9)[1]
+
+
+def test_a_judge_that_stumbles_over_an_answer_is_not_seen_to(capsys):
+    exercise = Exercise("a network", (None,), {}, judge=lambda net: check("its weights", net.weight.mean(), 0.0))
+    verdict, out = tried(capsys, exercise, "a text")
+    assert not verdict
+    assert "'a text' does not have the form that is asked for (AttributeError" in out
 
 
 def test_a_judge_of_its_own_may_say_unfit(capsys):

@@ -24,7 +24,7 @@ from cfgedu.checks.answers import (
     unanswered,
 )
 from cfgedu.checks.calls import call, outcome
-from cfgedu.checks.said import Verdict, not_yet, number_in_words, right, say, shortened, wrong
+from cfgedu.checks.said import LONGEST, Verdict, not_yet, number_in_words, right, say, shortened, wrong
 
 __all__ = ["Exercise", "Guess", "Unfit", "Verdict", "call", "check", "claim", "unanswered"]
 
@@ -57,16 +57,24 @@ class Exercise:
             return not_yet(self.name)
         try:
             if self.judge:
-                return self.judge(answer)
+                return self.judged(answer)
             if self.inputs is None:
                 return compare(self.name, answer, self.right[0], self.atol, self.wrong, reveal, hidden=True)
             return self.compare_at_all(answer)
         except Unfit as unfit:
             return wrong(self.name, str(unfit))
 
+    def judged(self, answer) -> Verdict:
+        try:
+            return self.judge(answer)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            what = f"{type(error).__name__}: {str(error)[:LONGEST]}"
+            raise Unfit(f"{shortened(answer)} does not have the form that is asked for ({what})") from error
+
     def compare_at_all(self, answer) -> Verdict:
         """The verdict on a function: the expected values are formed first, and all calls get copies of the inputs."""
-        expected = {place: numbers(call(self.right[0], *given)) for place, given in self.inputs().items()}
+        wanted = {place: call(self.right[0], *given) for place, given in self.inputs().items()}
+        expected = {place: numbers(value) for place, value in wanted.items()}
         if not callable(answer):
             raise Unfit(f"a function is asked for, got {shortened(answer)}: give its name, without a call")
         returned = {place: call(answer, *given) for place, given in self.inputs().items()}
@@ -81,7 +89,8 @@ class Exercise:
             if all(value is not None and agree(got[place], value, self.atol) for place, value in values.items()):
                 return wrong(self.name, shown(got, expected, places[0]), f"Likely mistake: {mistake}.")
         words = factor_in_words([(got[place], expected[place]) for place in expected], self.atol)
-        words = words or difference(got[places[0]], expected[places[0]], self.atol)
+        truths = is_truth(wanted[places[0]])
+        words = words or difference(got[places[0]], expected[places[0]], self.atol, truths)
         return wrong(self.name, shown(got, expected, places[0]), words)
 
 

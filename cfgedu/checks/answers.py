@@ -40,9 +40,14 @@ def numbers(value) -> Numbers:
 
 
 def agree(got: Numbers, expected: Numbers, atol: float) -> bool:
-    """Of one shape, and close at every number; infinite and undefined numbers agree with themselves."""
-    return [part.shape for part in got] == [part.shape for part in expected] and all(
-        bool(torch.isclose(a, b, rtol=atol, atol=atol, equal_nan=True).all()) for a, b in zip(got, expected)
+    """Of one shape, and close at every number; infinite and undefined numbers agree with themselves.
+
+    One number is one number, also in a list.
+    """
+    return len(got) == len(expected) and all(
+        (a.shape == b.shape or (b.ndim == 0 and a.numel() == 1))
+        and bool(torch.isclose(a, b, rtol=atol, atol=atol, equal_nan=True).all())
+        for a, b in zip(got, expected)
     )
 
 
@@ -56,10 +61,10 @@ def difference(got, expected, atol: float, truths: bool = False, hidden: bool = 
         asked = "One value is" if len(expected) == 1 else f"{len(expected)} values are"
         return f"{asked} asked for, got {len(got)}."
     for a, b in zip(got, expected):
-        if a.shape != b.shape:
+        if a.shape != b.shape and not a.numel() == b.numel() == 1:
             if a.ndim == b.ndim == 1:
                 return f"The shapes differ: {len(b)} numbers are asked for, got {len(a)}."
-            if a.shape[1:] == b.shape and len(a) and agree((a[-1],), (b,), atol):
+            if a.shape[1:] == b.shape and len(a) > 1 and agree((a[-1],), (b,), atol):
                 return "That is the whole trajectory: the answer is its end, the last one."
             return f"The shapes differ: expected {tuple(b.shape)}, got {tuple(a.shape)}."
     a, b = (torch.cat([part.flatten() for part in parts]) for parts in (got, expected))
