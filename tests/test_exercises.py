@@ -10,7 +10,6 @@ import cfgedu.exercises
 from cfgedu.checks import Exercise, Guess
 
 MODULES = [m.name for m in pkgutil.iter_modules(cfgedu.exercises.__path__) if m.name[1:].isdigit()]  # n00, n01, ...
-FUNCTIONS_STILL = ("n05", "n06", "n07", "n08", "n09", "n10", "n11", "n12")  # to be turned into Exercise objects
 
 
 def checks_of(module: str, kind: type = object) -> list[tuple]:
@@ -38,9 +37,7 @@ def of_functions(exercise) -> bool:
     return callable(exercise.right[0])
 
 
-@pytest.mark.parametrize(
-    "module", [pytest.param(m, marks=pytest.mark.xfail(strict=True) if m in FUNCTIONS_STILL else ()) for m in MODULES]
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_every_module_has_two_to_four_exercises_and_a_prediction_and_no_other_check(module):
     exercises, guesses = checks_of(module, Exercise), checks_of(module, Guess)
     assert 2 <= len(exercises) <= 4
