@@ -187,14 +187,15 @@ def film_pair(
     change=lambda h, a, b: h * (1 + a) + b,
     null=True,
     added=False,
-    heads=("un", "cond"),
+    heads=0,
+    outlets=0,
 ):
-    """The right answer, with room for one mistake each; place: where the label enters; heads: who makes eps_cond."""
+    """The right answer, with room for one mistake each: where the label enters, which head and outlet make what."""
 
     def pair(net, film, x, t, y):
         c, (scale, shift) = net.time(t), film(row(y)).chunk(2, dim=1)
-        parts = {"un": (net.head_un, net.outlet_un), "cond": (net.head_cond, net.outlet_cond)}
-        (head_un, outlet_un), (head_cond, outlet_cond) = (parts[name] for name in heads)
+        head_un, head_cond = ((net.head_un, net.head_cond), (net.head_cond, net.head_un), (net.head_un,) * 2)[heads]
+        outlet_un, outlet_cond = ((net.outlet_un, net.outlet_cond), (net.outlet_cond, net.outlet_un))[outlets]
         h = net.inlet(x)
         h = net.trunk(change(h, scale, shift) if place == "before" else h, c)
         seen = change(h, scale, shift) if place in ("head", "both") else h
@@ -243,10 +244,12 @@ check_film_pair = Exercise(  # answer(net, film, x (B,2), t (B,), y (B,)) -> (ep
         ),
         "the label is added to c as well: here film does its work alone": film_pair(added=True),
         "film is not used: the label enters by the embedding that is added to c": film_pair("nowhere", added=True),
-        "both predictions come from the unconditional head: eps_cond has a head and an outlet of its own": film_pair(
-            heads=("un", "un")
+        "eps_cond comes through head_un: the head that is told the label is head_cond": film_pair(heads=2),
+        "the two heads are exchanged: the one that is told the label is head_cond": film_pair(heads=1),
+        "the two outlets are exchanged: outlet_un belongs to head_un": film_pair(outlets=1),
+        "the branches are exchanged: the one that is told the label is head_cond, outlet_cond": film_pair(
+            heads=1, outlets=1
         ),
-        "the two heads are exchanged: the one that is told the label is head_cond": film_pair(heads=("cond", "un")),
         "the order is (eps_un, eps_cond), unconditional first": lambda *given: film_pair()(*given)[::-1],
     },
     inputs=film_batches,
@@ -262,10 +265,7 @@ check_fork_costs = Exercise(  # answer(f) -> (weights of a twin / of one network
         lambda f: torch.tensor([1.0, 0.5]) * (1 + (1 - f)),
     ),
     wrong={
-        "the trunk is shared, so it is f that is counted once, and the heads, 1 - f, twice": lambda f: (
-            1 + f,
-            (1 + f) / 2,
-        ),
+        "the trunk is shared: it is f that is counted once, and 1 - f twice": lambda f: (1 + f, (1 + f) / 2),
         "time against the doubled batch, which runs everything twice: divide by 2": lambda f: (2 - f, 2 - f),
         "the doubled batch has one network's weights: divide the time by 2, not the weights": lambda f: (
             (1 - f / 2,) * 2
