@@ -1,14 +1,15 @@
 """Checks for the exercises of 09_twin_head."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from cfgedu.checks import check
+from cfgedu.checks import Exercise, Guess, Unfit, Verdict, call, check, unanswered
 from cfgedu.models import TwinMLP, weights_from
-from cfgedu.protocol import NULL, where_labelled
+from cfgedu.protocol import NULL, seeded, where_labelled
 
 K, B = 3, 6
 
@@ -31,107 +32,269 @@ class Deaf(Twin):
         return super().pair(x, t, torch.zeros_like(y))
 
 
+@torch.no_grad()
 def example(make: Callable[[], nn.Module], seed: int, trained: bool = True):
-    """(net in float64, x (B,2), t (B,)); trained: the outlets, zero in a new network, hold random numbers."""
-    generator = torch.Generator().manual_seed(seed)
+    """(net in float64, x (B,2), t (B,)); trained: both heads and both outlets differ, as in no new network."""
+    generator = seeded(seed)
     with weights_from(generator):
         net = make().double()
     if trained:
-        with torch.no_grad():
-            for outlet in (net.outlet_un, net.outlet_cond):
-                outlet.weight.normal_(generator=generator)
+        for part in (net.head_un, net.head_cond, net.outlet_un, net.outlet_cond):
+            for weight in part.parameters():
+                weight.normal_(std=weight.shape[-1] ** -0.5, generator=generator)
     x = torch.randn(B, 2, generator=generator, dtype=torch.float64)
     return net, x, torch.randint(1, net.T + 1, (B,), generator=generator)
 
 
-def only(k: int) -> Callable[[Tensor], Tensor]:
-    """A leak that sets rows of label k apart from all others."""
-    return lambda y: y == k
+# ---------------------------------------------------------------- 1: a test that can fail
 
 
+@torch.no_grad()
+def awake(net: nn.Module) -> nn.Module:
+    """A copy whose zero layers hold random numbers."""
+    net = deepcopy(net)
+    for p in net.parameters():
+        if not p.any():
+            p.normal_(generator=seeded(0))
+    return net
+
+
+def filled(net: nn.Module) -> nn.Module:
+    """The given network itself, all its weights overwritten."""
+    with torch.no_grad():
+        for p in net.parameters():
+            p.normal_(generator=seeded(0))
+    return net
+
+
+def constant(net, t: Tensor) -> list[Tensor]:
+    """Batches in which every row asks for the same label, one batch for each label there is."""
+    return [torch.full_like(t, k) for k in range(NULL, net.K)]
+
+
+def shuffled(net, t: Tensor) -> list[Tensor]:
+    """Batches that hold the same labels in other orders."""
+    y = torch.arange(len(t)) % (net.K + 1) - 1
+    return [y.roll(k) for k in range(net.K + 1)]
+
+
+def invariance(labels=constant, wake=awake, head=0, same=torch.equal) -> Callable:
+    """The test of exercise 1, with room for one mistake each."""
+
+    def ignores_label(net, x, t):
+        net = wake(net)
+        first, *others = [net.pair(x, t, y)[head] for y in labels(net, t)]
+        return all(same(first, other) for other in others)
+
+    return ignores_label
+
+
+def by_largest_change(net, x, t):
+    net = awake(net)
+    un = torch.stack([net.pair(x, t, y)[0] for y in constant(net, t)])
+    return (un - un[0]).abs().max() == 0
+
+
+def by_bytes(net, x, t):
+    net = awake(net)
+    return len({net.pair(x, t, y)[0].numpy(force=True).tobytes() for y in constant(net, t)}) == 1
+
+
+ALWAYS = "your test says the same of every twin, leaky or not: a test must be able to fail, and to pass"
+SECOND = "you compared the second prediction: that one is conditional, and should change with y"
+TOUCHED = "fill in a copy (deepcopy): a test must leave what it tests as it was"
+DEAF = "that a conditional head ignores the label is another fault; this test is about the unconditional one"
+ASLEEP = "a new network predicts 0 whatever it is asked: fill the layers that are zero, in a copy, first"
 LEAKS = {  # how the label gets into the trunk: (the leak, what a test that misses it probably does)
     "each label moves the trunk": (lambda y: y, "the first of the two predictions must not change when y alone does"),
-    "a leak of one class": (only(K - 1), "you compare some labels only: try each of 0..K-1"),
-    "a leak of NULL": (only(NULL), "you never ask with NULL = -1: eps_un must be the same then, too"),
+    "a leak of one class": (lambda y: y == K - 1, "you compare some labels only: try each of 0..K-1"),
+    "a leak of NULL": (lambda y: y == NULL, "you never ask with NULL = -1: eps_un must be the same then, too"),
     "a leak of 1e-9": (lambda y: 1e-9 * y, "allclose forgives small leaks; the claim is exact, so use torch.equal"),
     "a leak through the batch": (
         lambda y: y.double().mean().expand(len(y)),
         "you shuffle labels or change one row among many: compare batches in which every row asks for the same label",
     ),
 }
+MISSES = {name: mistake for name, (_, mistake) in LEAKS.items()}
 
 
-def check_ignores_label(answer: Callable) -> None:
-    """answer(net, x (B,2), t (B,)) -> True where the first prediction of net.pair(x, t, y) is the same for every y."""
+def judge_ignores_label(answer: Callable) -> Verdict:
+    """The test is tried on good twins and on leaky ones, and one line printed for each."""
+    if not callable(answer):
+        raise Unfit("a function is asked for: give its name, without a call")
+
+    def says(make, seed, trained=True):
+        return call(partial(answer, *example(make, seed, trained)))
+
     net, x, t = example(Twin, 1)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    got = answer(net, x, t)
-    mistake = "you compared the second prediction: that one is conditional, and should change with y"
-    check("a late-fusion twin passes", got, True, mistakes={mistake: False})
-    changed = any(not torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    mistake = "fill in a copy (deepcopy): a test must leave what it tests as it was"
-    check("its weights are untouched", None if got is None else changed, False, mistakes={mistake: True})
-    mistake = "that a conditional head ignores the label is another fault; this test is about the unconditional one"
-    check("a twin that ignores y everywhere passes", answer(*example(Deaf, 2)), True, mistakes={mistake: False})
-    for name, (leak, mistake) in LEAKS.items():
-        check(f"{name} is caught", answer(*example(partial(Twin, leak), 3)), False, mistakes={mistake: True})
-    fresh = answer(*example(partial(Twin, lambda y: y), 4, trained=False))
-    mistake = "a new network predicts 0 whatever it is asked: fill the outlets of a copy first"
-    check("a leak in an untrained twin is caught", fresh, False, mistakes={mistake: True})
+    before = deepcopy(net.state_dict())
+    late = call(lambda: answer(net, x, t))  # the very network, to see what the test does to it
+    if unanswered(late):
+        return check("the invariance test", late, True)
+    after = net.state_dict()
+    touched = any(not torch.equal(after[name], before[name]) for name in before)
+    deaf, asleep = says(Deaf, 2), says(partial(Twin, LEAKS["each label moves the trunk"][0]), 4, trained=False)
+    caught = {name: says(partial(Twin, leak), 3) for name, (leak, _) in LEAKS.items()}
+    if all(bool(said) == bool(late) for said in (deaf, asleep, *caught.values())):
+        raise Unfit(ALWAYS)
+    verdicts = [
+        check("a late-fusion twin passes", late, True, mistakes={SECOND: False}),
+        check("its weights are untouched", touched, False, mistakes={TOUCHED: True}),
+        check("a twin that ignores y everywhere passes", deaf, True, mistakes={DEAF: False}),
+        *(check(f"{name} is caught", caught[name], False, mistakes={MISSES[name]: True}) for name in LEAKS),
+        check("a leak in an untrained twin is caught", asleep, False, mistakes={ASLEEP: True}),
+    ]
+    return Verdict(all(verdicts))
 
 
-def check_film_pair(answer: Callable) -> None:
-    """answer(net, film, x (B,2), t (B,), y (B,)) -> (eps_un, eps_cond), each (B,2)
+check_ignores_label = Exercise(  # answer(net, x (B,2), t (B,)) -> True where pair(x, t, y)[0] is the same for every y
+    name="the invariance test",
+    right=(invariance(), by_largest_change, by_bytes),
+    wrong={
+        ALWAYS: lambda net, x, t: True,
+        SECOND: invariance(head=1),
+        TOUCHED: invariance(wake=filled),
+        MISSES["a leak of one class"]: invariance(labels=lambda net, t: constant(net, t)[:3]),
+        MISSES["a leak of NULL"]: invariance(labels=lambda net, t: constant(net, t)[1:]),
+        MISSES["a leak of 1e-9"]: invariance(same=torch.allclose),
+        MISSES["a leak through the batch"]: invariance(labels=shuffled),
+        MISSES["each label moves the trunk"]: lambda net, x, t: not torch.equal(*net.pair(x, t, torch.zeros_like(t))),
+        ASLEEP: invariance(wake=lambda net: net),
+        DEAF: lambda net, x, t: (
+            invariance()(net, x, t) and not torch.equal(*(awake(net).pair(x, t, y)[1] for y in constant(net, t)[1:3]))
+        ),
+    },
+    judge=judge_ignores_label,
+)
 
-    net has the parts of a TwinMLP; film: Embedding (K + 1, 2 width), row y + 1 holds the (scale, shift) of label y:
-    h (1 + scale) + shift is what the conditional head reads.
-    """
-    net, x, t = example(Twin, 5)
-    with weights_from(torch.Generator().manual_seed(6)):
-        film = nn.Embedding(K + 1, 2 * net.config["width"]).double()
-    y = torch.tensor([0, 1, 2, 2, 1, NULL])
+# ---------------------------------------------------------------- 2: a stronger label
 
-    def pair(row=1, one=1.0, before=False, everywhere=False, null=False, swapped=False, added=False):
-        """The right answer, with room for one mistake each."""
-        c = net.time(t)
-        scale, shift = film(y + row if row else y.clamp_min(0)).chunk(2, dim=1)
-        scale, shift = (shift, scale) if swapped else (scale, shift)
+
+def film_batches():
+    """Two twins whose branches all differ, each with its film; in the second batch no row has a label but one."""
+    batches = {}
+    for place, seed, y in (("", 5, [0, 1, 2, 2, 1, NULL]), ("with one label", 7, [NULL, NULL, 1, NULL, NULL, NULL])):
+        net, x, t = example(Twin, seed)
+        with weights_from(seeded(seed + 1)):
+            film = nn.Embedding(K + 1, 2 * net.config["width"]).double()
+        batches[place] = net, film, x, t, torch.tensor(y)
+    return batches
+
+
+def film_pair(
+    place="head",
+    row=lambda y: y + 1,
+    change=lambda h, a, b: h * (1 + a) + b,
+    null=True,
+    added=False,
+    heads=0,
+    outlets=0,
+):
+    """The right answer, with room for one mistake each: where the label enters, which head and outlet make what."""
+
+    def pair(net, film, x, t, y):
+        c, (scale, shift) = net.time(t), film(row(y)).chunk(2, dim=1)
+        head_un, head_cond = ((net.head_un, net.head_cond), (net.head_cond, net.head_un), (net.head_un,) * 2)[heads]
+        outlet_un, outlet_cond = ((net.outlet_un, net.outlet_cond), (net.outlet_cond, net.outlet_un))[outlets]
         h = net.inlet(x)
-        h = net.trunk(h * (one + scale) + shift if before else h, c)
-        seen = h if before else h * (one + scale) + shift
-        eps_un = net.outlet_un(net.head_un(seen if everywhere else h, c))
-        eps_cond = net.outlet_cond(net.head_cond(seen, c + net.label(y + 1) if added else c))
-        return torch.stack([eps_un, eps_cond if null else where_labelled(y, eps_cond, eps_un)])
+        h = net.trunk(change(h, scale, shift) if place == "before" else h, c)
+        seen = change(h, scale, shift) if place in ("head", "both") else h
+        eps_un = outlet_un(head_un(seen if place == "both" else h, c))
+        told = head_cond(seen, c + net.label(y + 1) if added else c)
+        eps_cond = outlet_cond(change(told, scale, shift) if place == "after" else told)
+        return eps_un, where_labelled(y, eps_cond, eps_un) if null else eps_cond
 
-    with torch.no_grad():
-        got, right = answer(net, film, x, t, y), pair()
-        mistakes = {
-            "both heads read the modulated h: the label must enter the conditional head only": pair(everywhere=True),
-            "both heads read the modulated h, and NULL rows differ in them": pair(everywhere=True, null=True),
-            "the label enters before the trunk, which both heads share": pair(before=True),
-            "eps_cond must be eps_un in the rows where y is NULL (where_labelled does it)": pair(null=True),
-            "film has a row for NULL: label y is at row y + 1": pair(row=0),
-            "h is multiplied by 1 + scale, so that a scale of 0 changes nothing": pair(one=0.0),
-            "scale and shift are swapped: the first half of a row is the scale": pair(swapped=True),
-            "the label is added to c as well: here film does its work alone": pair(added=True),
-            "the order is (eps_un, eps_cond), unconditional first": right.flip(0),
-        }
-        got = torch.stack(list(got)) if isinstance(got, tuple | list) else got
-        check("the pair", got, right, mistakes=mistakes)
+    return pair
 
 
-def check_fork_costs(answer: Callable) -> None:
-    """answer(f) -> (weights of a twin / weights of one network, time of a twin / time of a doubled batch)
+def film_by_mask(net, film, x, t, y):
+    c = net.time(t)
+    h = net.trunk(net.inlet(x), c)
+    rows = film.weight[y + 1]
+    width = h.shape[1]
+    eps_un = net.outlet_un(net.head_un(h, c))
+    eps_cond = net.outlet_cond(net.head_cond(h + h * rows[:, :width] + rows[:, width:], c))
+    return torch.stack([eps_un, torch.where((y == NULL)[:, None], eps_un, eps_cond)])
 
-    f: the share of one network's weights and time that lies in the trunk.
-    """
-    for f in (0.25, 0.6):
-        mistakes = {
-            "the trunk is shared, so it is f that is counted once, and the heads, 1 - f, twice": (1 + f, (1 + f) / 2),
-            "time against the doubled batch, which runs everything twice: divide by 2": (2 - f, 2 - f),
-            "the doubled batch has one network's weights: divide the time by 2, not the weights": (1 - f / 2,) * 2,
-            "that is two whole networks: the trunk is there once, and runs once": (2.0, 1.0),
-            "the two are the other way round: weights first, then time": (1 - f / 2, 2 - f),
-            "with one head the trunk saves nothing: count both heads": (1.0, 0.5),
-        }
-        check(f"costs with f = {f}", answer(f), (2 - f, 1 - f / 2), mistakes=mistakes)
+
+def film_in_place(net, film, x, t, y):
+    c, (scale, shift) = net.time(t), film(y + 1).tensor_split(2, dim=-1)
+    h = net.trunk(net.inlet(x), c)
+    eps_un = net.outlet_un(net.head_un(h, c))
+    eps_cond = net.outlet_cond(net.head_cond(torch.addcmul(h + shift, h, scale), c))
+    eps_cond[y < 0] = eps_un[y < 0]
+    return [eps_un, eps_cond]
+
+
+check_film_pair = Exercise(  # answer(net, film, x (B,2), t (B,), y (B,)) -> (eps_un, eps_cond), each (B,2)
+    name="the pair",  # net has the parts of a TwinMLP; film: Embedding (K + 1, 2 width), row y + 1: (scale, shift) of y
+    right=(film_pair(), film_by_mask, film_in_place),
+    wrong={
+        "both heads read the modulated h: the label must enter the conditional head only": film_pair("both"),
+        "both heads read the modulated h, and NULL rows differ in them": film_pair("both", null=False),
+        "the label enters before the trunk, which both heads share": film_pair("before"),
+        "h is modulated after the head has run: the head has to read the modulated h": film_pair("after"),
+        "eps_cond must be eps_un in the rows where y is NULL (where_labelled does it)": film_pair(null=False),
+        "film has a row for NULL: label y is at row y + 1": film_pair(row=lambda y: y.clamp_min(0)),
+        "h is multiplied by 1 + scale, so that a scale of 0 changes nothing": film_pair(
+            change=lambda h, a, b: a * h + b
+        ),
+        "scale and shift are swapped: the first half of a row is the scale": film_pair(
+            change=lambda h, a, b: h * (1 + b) + a
+        ),
+        "the label is added to c as well: here film does its work alone": film_pair(added=True),
+        "film is not used: the label enters by the embedding that is added to c": film_pair("nowhere", added=True),
+        "eps_cond comes through head_un: the head that is told the label is head_cond": film_pair(heads=2),
+        "the two heads are exchanged: the one that is told the label is head_cond": film_pair(heads=1),
+        "the two outlets are exchanged: outlet_un belongs to head_un": film_pair(outlets=1),
+        "the branches are exchanged: the one that is told the label is head_cond, outlet_cond": film_pair(
+            heads=1, outlets=1
+        ),
+        "the order is (eps_un, eps_cond), unconditional first": lambda *given: film_pair()(*given)[::-1],
+    },
+    inputs=film_batches,
+)
+
+# ---------------------------------------------------------------- 3: where to fork
+
+check_fork_costs = Exercise(  # answer(f) -> (weights of a twin / of one network, time of a twin / of a doubled batch)
+    name="costs",  # f: the share of one network's weights and time that lies in the trunk
+    right=(
+        lambda f: (2 - f, 1 - f / 2),
+        lambda f: (f + 2 * (1 - f), (f + 2 * (1 - f)) / 2),
+        lambda f: torch.tensor([1.0, 0.5]) * (1 + (1 - f)),
+    ),
+    wrong={
+        "the trunk is shared: it is f that is counted once, and 1 - f twice": lambda f: (1 + f, (1 + f) / 2),
+        "time against the doubled batch, which runs everything twice: divide by 2": lambda f: (2 - f, 2 - f),
+        "the doubled batch has one network's weights: divide the time by 2, not the weights": lambda f: (
+            (1 - f / 2,) * 2
+        ),
+        "that is two whole networks: the trunk is there once, and runs once": lambda f: (2.0, 1.0),
+        "the two are the other way round: weights first, then time": lambda f: (1 - f / 2, 2 - f),
+        "with one head the trunk saves nothing: count both heads": lambda f: (1.0, 0.5),
+        "those are the numbers of one twin: f is an argument": lambda f: (1.4, 0.7),
+        "the trunk runs too: its share f belongs to both numbers": lambda f: (2 * (1 - f), 1 - f),
+    },
+    inputs=lambda: {f"with f = {f:g}": (f,) for f in (0.25, 0.6, 0.0, 1.0)},
+)
+
+# ---------------------------------------------------------------- predictions
+
+check_guess_lower_loss = Guess(
+    name="the twin with the lower loss",
+    right="leaky",
+    choices={
+        "late fusion": "Both heads of the leaky twin can use the label, and under a squared error more information is "
+        "never worse.",
+        "leaky": "",
+        "neither": "They differ by one line, but that line lets one head more see the label.",
+    },
+    why="A trunk that knows the label lowers the loss of the head that should not know it.",
+)
+check_guess_leaky_share = Guess(
+    name="the leaky twin's share of class 2 at r = 0",
+    right=0.87,
+    near=0.12,
+    why="Its 'unconditional' head knows what is asked for, so r = 0 draws nearly what r = 1 draws.",
+)

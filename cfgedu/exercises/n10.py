@@ -1,98 +1,298 @@
 """Checks for the exercises of 10_guided_sampling_lab."""
 
 from collections.abc import Callable
-from math import sqrt
+from math import exp, log, sqrt
 
+import numpy as np
 import torch
 
-from cfgedu.checks import check
-from cfgedu.schedule import linear
+from cfgedu.checks import Exercise, Guess
+from cfgedu.guidance import from_x0, guided, two_models, within
+from cfgedu.protocol import seeded
+from cfgedu.samplers import ddim_step
+from cfgedu.schedule import Schedule
+
+# ---------------------------------------------------------------- 1: a network that predicts x_0
 
 
-def check_x0_step(answer: Callable) -> None:
-    """answer(x (B,2), x0_un (B,2), x0_cond (B,2), r, a_t, a_s) -> x_s: one guided DDIM step on predictions of x_0."""
-    x, x0_un, x0_cond = torch.randn(3, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    r, a_t, a_s = 3.0, 0.3, 0.6
+def x0_step(mix=lambda u, c, r: u + r * (c - u), noise_of=lambda u, c, x0: x0, levels=lambda a_t, a_s: (a_t, a_s)):
+    """The step with room for one mistake each: how x_0 is guided, which x_0 eps comes from, the levels."""
 
-    def step(x0, x0_of_eps=None, level=a_s):
-        eps = (x - sqrt(a_t) * (x0 if x0_of_eps is None else x0_of_eps)) / sqrt(1 - a_t)
-        return sqrt(level) * x0 + sqrt(1 - level) * eps
+    def step(x, x0_un, x0_cond, r, a_t, a_s):
+        x0, (start, end) = mix(x0_un, x0_cond, r), levels(a_t, a_s)
+        eps = (x - sqrt(start) * noise_of(x0_un, x0_cond, x0)) / sqrt(1 - start)
+        return sqrt(end) * x0 + sqrt(1 - end) * eps
 
-    more = x0_cond - x0_un  # what the label adds
-    guided = x0_un + r * more
-    mistakes = {
-        "the two predictions are swapped: r = 1 has to give the conditional one": step(x0_cond - r * more),
-        "the scale is read as w = r - 1, counted from the conditional prediction": step(x0_cond + r * more),
-        "x_0 is guided, but eps comes from the conditional x_0: the two no longer make up x": step(guided, x0_cond),
-        "x_0 is guided, but eps comes from the unconditional x_0: the two no longer make up x": step(guided, x0_un),
-        "that is the guided x_0: mix it with eps again, at level s": guided,
-        "x_0 and eps are mixed at level t, which gives back x; the step goes to level s": step(guided, level=a_t),
-        "that step is conditional: r does nothing": step(x0_cond),
+    return step
+
+
+def by_the_package(x, x0_un, x0_cond, r, a_t, a_s):
+    schedule = Schedule(torch.tensor([1.0, a_s, a_t], dtype=torch.float64))
+    pair = two_models(*(from_x0(lambda x, t, y, x0=x0: x0, schedule) for x0 in (x0_un, x0_cond)))
+    y = torch.zeros(len(x), dtype=torch.long)
+    return ddim_step(x, guided(pair, r)(x, y + 2, y), a_t, a_s, torch.zeros_like(x))
+
+
+def in_numpy(x, x0_un, x0_cond, r, a_t, a_s):
+    x, x0 = x.numpy(), r * x0_cond.numpy() + (1 - r) * x0_un.numpy()
+    k = np.sqrt((1 - a_s) / (1 - a_t))  # what is left of the noise in x
+    return k * x + (a_s**0.5 - k * a_t**0.5) * x0
+
+
+def guided_on_eps(x, x0_un, x0_cond, r, a_t, a_s):
+    a_t, a_s = (torch.tensor(a, dtype=torch.float64) for a in (a_t, a_s))
+    eps = torch.lerp(*((x - a_t.sqrt() * x0) / (1 - a_t).sqrt() for x0 in (x0_un, x0_cond)), r)
+    return a_s.sqrt() * (x - (1 - a_t).sqrt() * eps) / a_t.sqrt() + (1 - a_s).sqrt() * eps
+
+
+def without_roots(x, x0_un, x0_cond, r, a_t, a_s):
+    x0 = x0_un + r * (x0_cond - x0_un)
+    return a_s * x0 + (1 - a_s) * (x - a_t * x0) / (1 - a_t)
+
+
+def x0_batches():
+    x, un, cond = torch.randn(3, 6, 2, generator=seeded(1), dtype=torch.float64)
+    plans = [(3.0, 0.3, 0.55), (-1.0, 0.02, 0.1), (0.0, 0.5, 0.9), (1.0, 0.5, 0.9), (0.5, 0.7, 0.98)]
+    return {f"at r = {r:g}, from level {a_t} to {a_s}": (x, un, cond, r, a_t, a_s) for r, a_t, a_s in plans}
+
+
+STALE = "x_0 is guided, but eps comes from the {} x_0: the two no longer make up x"
+
+check_x0_step = Exercise(  # answer(x (B,2), x0_un (B,2), x0_cond (B,2), r, a_t, a_s) -> x_s (B,2)
+    name="one guided step on x_0",
+    right=(x0_step(), by_the_package, in_numpy, guided_on_eps),
+    wrong={
+        "the two predictions are swapped: r = 1 gives the conditional one": x0_step(lambda u, c, r: c + r * (u - c)),
+        "you count from the conditional prediction, so your r is w = r - 1": x0_step(lambda u, c, r: c + r * (c - u)),
+        "r times the difference alone is only what the label adds: to what?": x0_step(lambda u, c, r: r * (c - u)),
+        "a threshold at r > 1: the formula holds below it": x0_step(lambda u, c, r: u + r * (c - u) if r > 1 else c),
+        "a threshold at r > 0: the formula holds below it": x0_step(lambda u, c, r: u + r * (c - u) if r > 0 else u),
+        STALE.format("conditional"): x0_step(noise_of=lambda u, c, x0: c),
+        STALE.format("unconditional"): x0_step(noise_of=lambda u, c, x0: u),
+        "that is the guided x_0: mix it with eps again, at level s": lambda x, u, c, r, a_t, a_s: u + r * (c - u),
+        "x_0 and eps are mixed at level t, which gives back x": x0_step(levels=lambda a_t, a_s: (a_t, a_t)),
+        "a_t and a_s are exchanged: x lies at level t": x0_step(levels=lambda a_t, a_s: (a_s, a_t)),
+        "the roots are missing: x is sqrt(a) x_0 + sqrt(1 - a) eps": without_roots,
+        "that step is conditional: r does nothing": x0_step(lambda u, c, r: c),
+    },
+    inputs=x0_batches,
+    atol=1e-9,
+)
+
+# ---------------------------------------------------------------- 2: a fair comparison
+
+
+def neighbours(weight: Callable[[float], float]) -> Callable:
+    """Between the two neighbours of the target, with the weight that the second of them gets."""
+
+    def spread_at(accuracy, spread, target):
+        i = int(torch.searchsorted(accuracy, target).clamp(1, len(accuracy) - 1))
+        share = float((target - accuracy[i - 1]) / (accuracy[i] - accuracy[i - 1]))
+        return float(spread[i - 1] + weight(share) * (spread[i] - spread[i - 1]))
+
+    return spread_at
+
+
+def by_mask(accuracy, spread, target):
+    below, above = accuracy < target, accuracy >= target
+    (a, s), (b, u) = (accuracy[below][-1], spread[below][-1]), (accuracy[above][0], spread[above][0])
+    return (s * (b - target) + u * (target - a)) / (b - a)
+
+
+def chord(accuracy, spread, target):
+    return np.interp(target, accuracy[[0, -1]], spread[[0, -1]])
+
+
+def sweeps():
+    """Two sweeps over r; in the second the spread rises again at the end, as strays make it."""
+    one = [0.40, 0.70, 0.90, 0.98, 0.99], [0.70, 0.50, 0.34, 0.26, 0.20]
+    two = [0.31, 0.35, 0.62, 0.95, 0.97, 0.998], [0.81, 0.66, 0.43, 0.37, 0.22, 0.25]
+    tables = ((one, 0.96), (one, 0.78), (two, 0.7), (two, 0.99), (two, 0.33))
+    return {f"at an accuracy of {goal}": (*torch.tensor(table, dtype=torch.float64), goal) for table, goal in tables}
+
+
+check_same_accuracy = Exercise(  # answer(accuracy (R,), which rises, spread (R,), target) -> the spread at the target
+    name="the spread",
+    right=(lambda a, s, target: np.interp(target, a, s), neighbours(lambda share: share), by_mask),
+    wrong={
+        "that is the nearest scale's spread: its accuracy is not the target": lambda a, s, q: s[(a - q).abs().argmin()],
+        "that is the spread at the last scale below the target": neighbours(lambda share: 0.0),
+        "that is the spread at the first scale above the target": neighbours(lambda share: 1.0),
+        "that is the plain mean of both neighbours: weight them by how near they are": neighbours(lambda share: 0.5),
+        "the weights are swapped: the nearer neighbour counts for more": neighbours(lambda share: 1 - share),
+        "that is the accuracy, which is given: look up the spread": lambda a, s, target: target,
+        "that is a line through the two ends: use the two neighbours": lambda a, s, q: chord(a, s, q),
+        "that is a line through all scales: use the two neighbours": lambda a, s, q: np.polyval(np.polyfit(a, s, 1), q),
+        "that is the mean over all scales: use the two neighbours": lambda a, s, target: s.mean(),
+        "accuracy and spread are exchanged: the target is an accuracy": lambda a, s, q: np.interp(q, s, a),
+    },
+    inputs=sweeps,
+)
+
+# ---------------------------------------------------------------- 3: an interval, judged fairly
+
+
+def worlds():
+    """Stand-ins for sampling, with a gain and with a loss; the constant scale to be found is 1.4, 2.6 and 5.7."""
+
+    def world(more, gone, r_found, gain):
+        def constant(r):
+            return 1 - 0.1 * exp(-more * (r - 1)), 0.33 * exp(-gone * (r - 1))
+
+        accuracy, spread = constant(r_found)
+        return lambda scale: (accuracy, gain * spread) if callable(scale) else constant(float(scale))
+
+    plans = {
+        "in one world": (0.9, 0.15, 1.4, 1.2),
+        "in another": (0.5, 0.2, 2.6, 0.7),
+        "in a third": (0.4, 0.1, 5.7, 1.1),
     }
-    got = answer(x, x0_un, x0_cond, r, a_t, a_s)
-    check("one guided step on x_0", got, step(guided), atol=1e-9, mistakes=mistakes)
+    return {place: (world(*plan), within(8.0, 200, 600)) for place, plan in plans.items()}
 
 
-def check_interval(answer: Callable) -> None:
-    """answer(r, low, high) -> a function of t (B,) long: the scales (B,), r where low < t <= high and 1 elsewhere."""
-    low, high = 200, 600
-    t = torch.tensor([1, 200, 201, 400, 600, 601, 1000])
-    inside = (t > low) & (t <= high)
-    for r in (4.0, -1.0):
-        mistakes = {
-            "outside the interval the scale is 0, which is unconditional: the label is lost there. No guidance is 1": (
-                torch.where(inside, r, 0.0)
-            ),
-            "inside and outside are swapped": torch.where(inside, 1.0, r),
-            "the edges: high belongs to the interval, low does not": torch.where((t >= low) & (t < high), r, 1.0),
-            "the edges: low does not belong to the interval": torch.where((t >= low) & (t <= high), r, 1.0),
-            "the edges: high belongs to the interval": torch.where((t > low) & (t < high), r, 1.0),
-            "the scale is r at every t": torch.full((len(t),), r),
-            "a threshold on r: every real r is meant": torch.where(inside, max(r, 1.0), 1.0),
-        }
-        scale = answer(r, low, high)
-        got = None if scale is None else scale(t)
-        check(f"the scale at each t, r = {r:g}", got, torch.where(inside, r, 1.0), mistakes=mistakes)
+def same_accuracy(measure, interval) -> float:
+    """The constant scale with the accuracy of the interval, by halving."""
+    low, high = 1.0, 8.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if measure(middle)[0] < measure(interval)[0] else (low, middle)
+    return high
 
 
-def check_same_end(answer: Callable) -> None:
-    """answer(alpha_bar (T+1,), n) -> (n+1,): a table of n levels with the same two ends; n divides T."""
-    alpha_bar, n = linear(1000).alpha_bar, 40
-    every = (len(alpha_bar) - 1) // n
-    right = alpha_bar[::every]
-    betas = (1 - alpha_bar[1:] / alpha_bar[:-1])[every - 1 :: every]
-    mistakes = {
-        "these are the first levels: the table stops far short of noise": alpha_bar[: n + 1],
-        "these are the last levels: the table never comes down to clean data, alpha_bar[0] = 1": alpha_bar[-n - 1 :],
-        "alpha_bar[0] = 1, clean data, is missing: n levels of noise make a table of n + 1 numbers": right[1:],
-        "the last level, the noise to start from, is missing": right[:-1],
-        "you thinned out the betas: their product takes 25 times fewer steps, and stops short of noise": torch.cat(
-            [alpha_bar[:1], (1 - betas).cumprod(0)]
+def gain(scale: Callable = same_accuracy, compare=lambda inside, outside: inside / outside) -> Callable:
+    """The answer, with room for one mistake each: the constant scale, and how the two spreads are compared."""
+    return lambda measure, interval: compare(measure(interval)[1], measure(scale(measure, interval))[1])
+
+
+def gain_by_interpolation(measure, interval):
+    accuracy, spread = measure(interval)
+    return spread / np.interp(accuracy, *np.transpose([measure(r) for r in np.linspace(1, 8, 57)]))
+
+
+def nearest(scales) -> Callable:
+    def found(measure, interval):
+        return min(scales, key=lambda r: abs(log(1 - measure(r)[0]) - log(1 - measure(interval)[0])))
+
+    return found
+
+
+def at_equal_spread(measure, interval):
+    accuracy, spread = measure(interval)
+    rows = np.array([measure(r) for r in np.linspace(8, 1, 701)])
+    return accuracy / np.interp(spread, rows[:, 1], rows[:, 0])
+
+
+OTHER = "that is against r = {} everywhere, which has another accuracy: look for the scale that has the same"
+
+check_gain = Exercise(  # answer(measure, interval) -> spread in the interval / at the scale of equal accuracy
+    name="the gain of an interval",  # measure(scale) -> (accuracy, spread); scale: a number, or a function of t
+    right=(gain(), gain_by_interpolation, gain(nearest(torch.linspace(1, 8, 701)))),
+    wrong={
+        OTHER.format(8): gain(lambda measure, interval: 8),
+        OTHER.format(1): gain(lambda measure, interval: 1),
+        "the ratio is upside down: more variety in the interval is a gain above 1": gain(compare=lambda i, o: o / i),
+        "that is the scale of equal accuracy: what is its spread?": same_accuracy,
+        "that is the spread at the scale of equal accuracy: and the interval's?": gain(compare=lambda i, o: o),
+        "that is the spread in the interval: hold it against that of a constant scale": gain(compare=lambda i, o: i),
+        "that is the difference of the spreads: a ratio is asked for": gain(compare=lambda i, o: i - o),
+        "that is at the nearest whole scale: its accuracy is not that of the interval": gain(nearest(range(1, 9))),
+        "those are the accuracies at equal spread: compare the spreads at equal accuracy": at_equal_spread,
+    },
+    inputs=worlds,
+    atol=0.005,  # a fine grid of scales will do
+)
+
+# ---------------------------------------------------------------- 4: enough steps
+
+
+def enough(
+    shift=0, near=lambda v, last, tolerance: abs(v - last) <= tolerance * abs(last), of=lambda c, v: c
+) -> Callable:
+    """The smallest count from which on all are near, with room for one mistake each; shift: one too many or too few."""
+
+    def answer(counts, values, tolerance):
+        fits = [near(value, values[-1], tolerance) for value in values]
+        i = next(i for i in range(len(counts)) if all(fits[i:]))
+        return of(counts, values)[min(max(i + shift, 0), len(counts) - 1)]
+
+    return answer
+
+
+def by_walking_back(counts, values, tolerance):
+    i = len(counts) - 1
+    while i and abs(values[i - 1] / values[-1] - 1) <= tolerance:
+        i -= 1
+    return torch.tensor(counts[i])
+
+
+def in_numpy_with_flags(counts, values, tolerance):
+    far = ~np.isclose(values, values[-1], rtol=tolerance, atol=0)
+    return np.asarray(counts)[far.nonzero()[0].max(initial=-1) + 1]
+
+
+def first(fits: Callable) -> Callable:
+    """The first count at which fits(value, the next value, the last value, tolerance)."""
+    return lambda counts, v, tolerance: next(
+        (n for n, a, b in zip(counts, v, [*v[1:], v[-1]]) if fits(a, b, v[-1], tolerance)), counts[-1]
+    )
+
+
+def tables_of_steps():
+    counts, creeping = [5, 10, 20, 50, 100, 200], [1.0, 1.08, 1.16, 1.25, 1.42, 1.5]
+    return {
+        "where the values rise": (counts, [0.08, 0.16, 0.24, 0.282, 0.295, 0.30], 0.1),
+        "where they cross the last one": (counts, [0.9, 0.21, 0.35, 0.26, 0.209, 0.2], 0.1),
+        "where they fall": ([4, 9, 16, 25, 36], [3.4, 2.2, 1.8, 1.53, 1.5], 0.05),
+        "where they creep": (counts, creeping, 0.1),
+        "where all are near": ([3, 7, 12], [1.02, 0.99, 1.0], 0.1),
+    }
+
+
+check_steps = Exercise(  # answer(counts (N,), which rise, values (N,), tolerance) -> the smallest count
+    name="enough steps",
+    right=(enough(), by_walking_back, in_numpy_with_flags),
+    wrong={
+        "the value is near the last one there, but a later one is not: all that follow must be near": first(
+            lambda a, b, last, tolerance: abs(a - last) <= tolerance * last
         ),
-        "you squeezed the usual betas into n levels: linear(n) stops short of noise": linear(n).alpha_bar,
-        "the table runs the wrong way: t = 0 is clean data": right.flip(0),
-        "the ends are right, but the levels in between are not levels of the long table: they lie on a straight line": (
-            torch.linspace(1, float(alpha_bar[-1]), n + 1, dtype=torch.float64)
+        "you compare each value with the next: small changes add up": first(
+            lambda a, b, last, tol: abs(a - b) <= tol * b
         ),
-    }
-    check("40 levels with the same end", answer(alpha_bar, n), right, mistakes=mistakes)
+        "you ask for a value below the tolerance: its difference from the last counts": first(
+            lambda a, *others: a <= others[-1]
+        ),
+        "the tolerance is relative: multiply it by the last": enough(near=lambda v, last, tol: abs(v - last) <= tol),
+        "a value below the last one can be far from it as well: take the absolute difference": enough(
+            near=lambda v, last, tolerance: v - last <= tolerance * last
+        ),
+        "one too many: the first count that is near is enough": enough(1),
+        "one too few: that is the last count that is not near": enough(-1),
+        "that is the position of the count, not the count": enough(of=lambda counts, values: range(len(counts))),
+        "that is the value there, not the count": enough(of=lambda counts, values: values),
+        "that is the largest count: fewer steps may come as near": lambda counts, values, tolerance: counts[-1],
+    },
+    inputs=tables_of_steps,
+)
 
+# ---------------------------------------------------------------- predictions
 
-def check_same_accuracy(answer: Callable) -> None:
-    """answer(accuracy (R,), spread (R,), target) -> the spread where the accuracy, which rises, passes the target."""
-    accuracy = torch.tensor([0.40, 0.70, 0.90, 0.98, 0.99], dtype=torch.float64)
-    spread = torch.tensor([0.70, 0.50, 0.34, 0.26, 0.20], dtype=torch.float64)
-    target = 0.96
-    share = (target - 0.90) / (0.98 - 0.90)
-    mistakes = {
-        "that is the spread at the nearest scale: the accuracy there is not the target": 0.26,
-        "that is the spread at the last scale below the target": 0.34,
-        "that is the plain mean of both neighbours: weight them by how near they are": 0.30,
-        "the weights are swapped: the nearer neighbour counts for more": 0.26 + share * (0.34 - 0.26),
-        "that is the accuracy, which is given: look up the spread": target,
-        "that is a line through the two ends: use the two neighbours of the target": 0.70
-        + (target - 0.40) / (0.99 - 0.40) * (0.20 - 0.70),
-    }
-    right = 0.34 + share * (0.26 - 0.34)
-    check("the spread at an accuracy of 0.96", answer(accuracy, spread, target), right, mistakes=mistakes)
-    check("the spread at a measured accuracy", answer(accuracy, spread, 0.7), 0.5)
+check_guess_whole_class = Guess(
+    name="the standard deviation of class 0 at r = 4",
+    right="larger",
+    choices={
+        "smaller": "Guidance does narrow the islands, but it also drives the two islands of the class apart.",
+        "as large": "The islands get narrower and move apart, and the second weighs more here.",
+        "larger": "",
+    },
+    why="The islands move apart, while each of them shrinks: a number for variety has to say where it looks.",
+)
+check_guess_more_steps = Guess(
+    name="samples off support with 200 steps in place of 10",
+    right="more",
+    choices={
+        "fewer": "More steps follow the guided field more closely, and that field leads off the data.",
+        "as many": "Ten steps stop short of where the guided field leads.",
+        "more": "",
+    },
+    why="More steps give the answer of the guided field, and at r = 8 that answer overshoots.",
+)
