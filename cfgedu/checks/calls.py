@@ -21,8 +21,7 @@ HINTS = {  # part of an error's message: what helps
     "choose for all of them at once: write the formula without it, or use torch.where",
     "math domain error": "look for the root of a negative number, or the log of 0",
     "must match the size of tensor": "one number for each row, (B,), multiplies rows (B, 2) as `p[:, None]`",
-    "grad can be implicitly created only for scalar outputs": "take the gradient of the sum: each row's term depends on "
-    "its own row alone",
+    "grad can be implicitly created only": "take the gradient of the sum: each term depends on its own row alone",
     "does not require grad": "start from `x.clone().requires_grad_()`, and compute everything from that",
     "positional argument": "the function is called with the arguments that the exercise names, in their order",
     "is not defined": "define it in this cell, or run the cell that does",
