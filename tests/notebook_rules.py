@@ -323,6 +323,29 @@ def shows_a_demo(notebook):
     return problems
 
 
+def asks_for_a_prediction(notebook):
+    """Before a result a learner commits to a guess: a cell tagged `predict` with my_guess_x = ..., held against the
+
+    result by check_guess_x(my_guess_x) in a later cell. One name a prediction.
+    """
+    cells = code_cells(notebook)
+    asked = [
+        (i, name) for i, cell in cells for name in re.findall(r"^my_guess_(\w+) = \.\.\.", cell.source, re.MULTILINE)
+    ]
+    problems = [] if asked else ["no prediction is asked for (my_guess_... = ... in a cell tagged predict)"]
+    problems += [
+        f"cell {i} asks for a guess and is not tagged predict"
+        for i, _ in asked
+        if "predict" not in tags(notebook.cells[i])
+    ]
+    for i, name in asked:
+        call = f"check_guess_{name}(my_guess_{name})"
+        if not any(j > i and call in cell.source for j, cell in cells):
+            problems.append(f"the guess of cell {i} is never held against the result: {call}")
+    names = [name for _, name in asked]
+    return problems + [f"two guesses are called {name}" for name in sorted({n for n in names if names.count(n) > 1})]
+
+
 # ---------------------------------------------------------------- rules for a lesson with its solutions
 
 
@@ -367,4 +390,5 @@ LESSONS = (
     ends_with_learned_exercises_reading,
     exercises_have_an_empty_cell_each,
     shows_a_demo,
+    asks_for_a_prediction,
 )

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from notebook_rules import (
     EVERYWHERE,
     LESSONS,
+    asks_for_a_prediction,
     cells_are_short,
     code_cells,
     code_parses,
@@ -131,6 +132,8 @@ def lesson():
         new_code_cell("draw()", outputs=[shown()]),
         new_code_cell("demo = toy_demo()\ndemo", outputs=[picture(STATE)]),
         new_code_cell("train()", outputs=[stream("100%|####| 10/10 [loss=0.2]\n", "stderr")]),
+        new_code_cell("my_guess_x = ...  # a number"),
+        new_code_cell("print(2)\ncheck_guess_x(my_guess_x)", outputs=[stream("2\n")]),
         new_markdown_cell("## What you learned"),
         new_markdown_cell("## Exercises\n\n**1. One.** Do."),
         new_code_cell("# your turn\n# check_one(answer)"),
@@ -140,6 +143,7 @@ def lesson():
     ]
     cells[4].metadata["mystnb"] = {"image": {"alt": "a line that rises"}}
     cells[6].metadata["tags"] = ["nbval-ignore-output"]
+    cells[7].metadata["tags"] = ["predict"]
     for count, cell in enumerate((c for c in cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
     return normalise(new_notebook(cells=cells))
@@ -174,7 +178,7 @@ BAD = [
     (cells_are_short, source(3, "x = 1\n" * 21)),
     (no_cell_is_empty, source(3, " \n")),
     (executed_in_order, lambda notebook: notebook.cells[3].update(execution_count=7)),
-    (executed_in_order, lambda notebook: notebook.cells[9].update(execution_count=None)),
+    (executed_in_order, lambda notebook: notebook.cells[11].update(execution_count=None)),
     (outputs_are_stored, lambda notebook: [cell.update(outputs=[]) for _, cell in code_cells(notebook)]),
     (errors_are_intended, output(3, new_output("error", ename="ValueError", evalue="r", traceback=[]))),
     (no_star_import, source(3, "from cfgedu.toy import *")),
@@ -210,15 +214,19 @@ BAD = [
     (ends_with_learned_exercises_reading, without("## Exercises")),
     (ends_with_learned_exercises_reading, without("## Further reading")),
     (ends_with_learned_exercises_reading, lambda notebook: notebook.cells.insert(7, notebook.cells.pop())),
-    (ends_with_learned_exercises_reading, lambda notebook: notebook.cells.insert(9, new_code_cell("print(1)"))),
-    (exercises_have_an_empty_cell_each, lambda notebook: notebook.cells.pop(11)),
+    (ends_with_learned_exercises_reading, lambda notebook: notebook.cells.insert(11, new_code_cell("print(1)"))),
+    (exercises_have_an_empty_cell_each, lambda notebook: notebook.cells.pop(13)),
     (exercises_have_an_empty_cell_each, without("**2. Two.**")),
-    (exercises_have_an_empty_cell_each, source(9, "# your turn\nanswer = 1\n# check_one(answer)")),
+    (exercises_have_an_empty_cell_each, source(11, "# your turn\nanswer = 1\n# check_one(answer)")),
     (exercises_have_an_empty_cell_each, without("# check_one(answer)")),
     (shows_a_demo, output(5)),
     (shows_a_demo, output(5, shown())),
     (shows_a_demo, output(5, shown(DEMO, STATE))),
     (shows_a_demo, without("demo = toy_demo()\ndemo")),
+    (asks_for_a_prediction, without("my_guess_x = ...")),
+    (asks_for_a_prediction, without("check_guess_x(my_guess_x)")),
+    (asks_for_a_prediction, lambda notebook: notebook.cells[7].metadata.update(tags=[])),
+    (asks_for_a_prediction, source(7, "my_guess_x = ...\nmy_guess_x = ...")),
     (pictures_have_words, lambda notebook: notebook.cells[4].metadata.pop("mystnb")),
     (pictures_have_words, output(4, shown(), shown())),
     (pictures_have_words, output(5, picture({**STATE, "alt": ""}))),
