@@ -3,7 +3,7 @@
     guided prediction = u_un + r (u_cond - u_un)        r = 0 unconditional, 1 conditional, above 1 guided
 
 u is eps or the score: the two differ by the factor -1 / sqrt(1 - a_t), the same for both modes, so guidance commutes
-with the conversion. No sampler knows of guidance, and no wrapper knows of samplers. Each wrapper stands behind the
+with the conversion. No sampler knows of guidance, and no wrapper knows of samplers. Each wrapper stands below the
 function that it is made of, which has the formula: guided(pair, r)(x, t, y) is _guided(pair, r, x, t, y).
 """
 
@@ -13,8 +13,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cfgedu.edges import as_pair, require_finite_scale, require_interval, require_same_shape, scale_for
-from cfgedu.protocol import NULL, Denoiser, Pair, where_labelled, wrapped
+from cfgedu.edges import (
+    as_pair,
+    is_number,
+    require_finite_scale,
+    require_interval,
+    require_interval_of_times,
+    require_same_shape,
+    scale_for,
+)
+from cfgedu.protocol import NULL, Denoiser, Pair, same_classes, where_labelled, wrapped
 from cfgedu.schedule import Schedule
 
 Field = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, t, y) -> (B,*D), such as a score or a guidance vector
@@ -36,7 +44,7 @@ def null_pair(model: Denoiser) -> Pair:
     return wrapped(_null_pair, model)
 
 
-def _two_models(cond, un, x, t, y):
+def _two_models(un, cond, x, t, y):
     return un(x, t, y), cond(x, t, y)
 
 
@@ -44,9 +52,9 @@ def two_models(un: Denoiser, cond: Denoiser) -> Pair:
     """A pair of two Denoisers, both given y as it comes.
 
     Two separate networks: two_models(unconditional(a), b). A weaker conditional model as `un` is autoguidance
-    (Karras et al., arXiv 2406.02507).
+    (Karras et al., arXiv 2406.02507). The number of classes is that of `cond`: `un` may know none.
     """
-    return wrapped(_two_models, cond, un)
+    return same_classes(cond, partial(_two_models, un, cond))
 
 
 def pair_of(model: Denoiser) -> Pair:
@@ -67,7 +75,7 @@ def unconditional(model: Denoiser) -> Denoiser:
 
 
 def _guided(pair, r, x, t, y):
-    eps_un, eps_cond = as_pair(pair(x, t, y))
+    eps_un, eps_cond = as_pair(pair(x, t, y), x)
     return torch.lerp(eps_un, eps_cond, scale_for(eps_cond, r(t) if callable(r) else r))
 
 
@@ -86,13 +94,13 @@ def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -
 
 def guided_by(model: Denoiser, r: float) -> Denoiser:
     """The guided prediction of a network: where r is 0 or 1 that is one of its two, asked for alone."""
-    if r in (0, 1):
+    if is_number(r) and r in (0, 1):
         return model if r else unconditional(model)
     return guided(pair_of(model), r)
 
 
 def _guidance_vector(pair, schedule, x, t, y):
-    eps_un, eps_cond = as_pair(pair(x, t, y))
+    eps_un, eps_cond = as_pair(pair(x, t, y), x)
     return schedule.score(x, t, eps_cond) - schedule.score(x, t, eps_un)
 
 
@@ -107,7 +115,7 @@ def guidance_vector(pair: Pair, schedule: Schedule) -> Field:
 def _within(r, low, high, t):
     exact = torch.float64 if t.device.type != "mps" else torch.float32  # mps has no float64
     r = torch.as_tensor(r, dtype=exact, device=t.device)
-    return torch.where((t > low) & (t <= high), r, torch.ones_like(r))
+    return torch.where((t > low) & (t <= high), r, 1.0)
 
 
 def within(r: float, low: int, high: int) -> Callable[[Tensor], Tensor]:
@@ -115,7 +123,7 @@ def within(r: float, low: int, high: int) -> Callable[[Tensor], Tensor]:
 
     In float64, so that it is the same r as the number; `guided` casts it to the prediction's dtype.
     """
-    require_finite_scale(r)
+    require_interval_of_times(r, low, high)
     return partial(_within, r, low, high)
 
 
@@ -142,7 +150,9 @@ def from_score(score: Field, schedule: Schedule) -> Denoiser:
 
 
 def _from_x0(x0, schedule, x, t, y):
-    return schedule.eps(x, t, x0(x, t, y))
+    x0_hat = x0(x, t, y)
+    require_same_shape("the model's prediction", x0_hat, x)
+    return schedule.eps(x, t, x0_hat)
 
 
 def from_x0(x0: Field, schedule: Schedule) -> Denoiser:
@@ -151,7 +161,9 @@ def from_x0(x0: Field, schedule: Schedule) -> Denoiser:
 
 
 def _from_v(v, schedule, x, t, y):
-    return schedule.signal(t, x) * v(x, t, y) + schedule.noise_level(t, x) * x
+    v_hat = v(x, t, y)
+    require_same_shape("the model's prediction", v_hat, x)
+    return schedule.signal(t, x) * v_hat + schedule.noise_level(t, x) * x
 
 
 def from_v(v: Field, schedule: Schedule) -> Denoiser:
@@ -160,7 +172,9 @@ def from_v(v: Field, schedule: Schedule) -> Denoiser:
 
 
 def _clip_x0(model, schedule, lo, hi, x, t, y):
-    x0 = schedule.x0(x, t, model(x, t, y)).clamp(lo, hi)
+    eps = model(x, t, y)
+    require_same_shape("the model's prediction", eps, x)
+    x0 = schedule.x0(x, t, eps).clamp(lo, hi)
     return schedule.eps(x, t, x0)
 
 

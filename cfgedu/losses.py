@@ -92,14 +92,12 @@ def twin_loss(
     """mean (eps_un - eps)^2 + mean (eps_cond - eps)^2: both heads learn from every sample, so no label is dropped."""
     _require_batch(pair, x0, y)
     x, t, eps = noised(schedule, x0, generator)
-    eps_un, eps_cond = as_pair(pair(x, t, y))
-    require_same_shape("the pair's unconditional prediction", eps_un, x)
-    require_same_shape("the pair's conditional prediction", eps_cond, x)
+    eps_un, eps_cond = as_pair(pair(x, t, y), x)
     return (eps_un - eps).square().mean() + (eps_cond - eps).square().mean()
 
 
 def _require_batch(model, x0, y, p_drop=0.0) -> None:
     """Before the first random number is drawn."""
-    require_data("x0", x0, rows=1)
+    require_data("x0", x0, some=True)
     require_labels("y", y, len(x0), classes(model))
     require_drop(p_drop)

@@ -14,6 +14,7 @@ from cfgedu.edges import (
     require_between,
     require_choice,
     require_classes,
+    require_columns,
     require_data,
     require_labels,
     require_same_shape,
@@ -55,7 +56,7 @@ def field_error(
     at x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps. field and exact are any two functions of (x, t, y): Denoisers, scores,
     guidance vectors. All levels share one eps, so that a difference between them is not chance.
     """
-    require_data("x0", x0)
+    require_data("x0", x0, some=True)
     require_labels("y", y, len(x0), classes(field) or classes(exact))
     eps = noise_like(x0, generator)
     errors = []
@@ -79,8 +80,8 @@ def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 256, seed: int =
     The same seed gives the same directions, so that distances can be compared. Two sets drawn from one distribution
     are not at 0 but at a floor that falls with N: measure it beside the distance.
     """
-    require_data("a", a)
-    require_data("b", b)
+    require_data("a", a, some=True)
+    require_data("b", b, some=True)
     if a.shape[1:] != b.shape[1:]:
         raise ValueError(f"a and b must hold samples of one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     a, b = (samples.detach().flatten(1).double().cpu() for samples in (a, b))  # (N, D), (M, D)
@@ -102,13 +103,14 @@ def directions(D: int, n: int, seed: int) -> Tensor:
 
 def class_accuracy(mixture: Mixture, x: Tensor, y: Tensor) -> float:
     """The share of samples x (N,2) whose most probable class, by the exact p(y given x), is the y they are made for."""
-    require_data("x", x)
+    require_data("x", x, some=True)
     require_classes("y", y, len(x), mixture.K)
     return (mixture.posterior(x).argmax(1) == y).cpu().double().mean().item()
 
 
 def mean_posterior(mixture: Mixture, x: Tensor, y: Tensor) -> float:
     """The mean of the exact p(y given x) over samples x (N,D) made for the labels y (N,)."""
+    require_data("x", x, some=True)
     require_classes("y", y, len(x), mixture.K)
     return mixture.posterior(x).gather(1, y[:, None].long()).mean().item()
 
@@ -119,8 +121,10 @@ def spread(mixture: Mixture, x: Tensor, y: Tensor) -> float:
     Every sample goes to the nearest component of its class, and its distance is taken from the mean of the samples
     there: so the components may move apart, as guidance makes them, without counting as variety.
     """
-    require_data("x", x)
+    require_data("x", x, some=True)
+    require_columns("x", x, mixture.mean.shape[1])
     require_classes("y", y, len(x), mixture.K)
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
     mean = mixture.mean.to(x)
     strange = mixture.label.to(y.device) != y[:, None]  # (N,J)
     home = torch.cdist(x, mean).masked_fill(strange, torch.inf).argmin(1)  # (N,)
@@ -137,7 +141,7 @@ def off_support(
     of the log-densities of true samples of that class, out of n drawn from the mixture. True samples score `quantile`.
     Where y is NULL the density is p(x).
     """
-    require_data("x", x)
+    require_data("x", x, some=True)
     require_labels("y", y, len(x), mixture.K)
     require_between("quantile", (quantile,), 0, 1)
     true_x, true_y = (part.to(x.device) for part in mixture.sample(n, generator))
@@ -224,7 +228,8 @@ def generate(
     require_choice("sampler", sampler, SAMPLERS)
     device = next(model.parameters()).device
     generator = seeded(seed)
-    x_T, y = torch.randn(n, *shape, generator=generator).to(device), (torch.arange(n) % model.K).to(device)
+    x_T = torch.randn(n, *shape, generator=generator, device="cpu").to(device)
+    y = torch.arange(n, device=device) % model.K
     denoiser, step = guided_by(model, r), SAMPLERS[sampler]
     parts = zip(x_T.split(AT_ONCE), y.split(AT_ONCE))
     return torch.cat([sample(step, denoiser, schedule, *part, steps, generator) for part in parts]), y
@@ -233,7 +238,8 @@ def generate(
 def judged(judge: nn.Module, real: tuple[Tensor, Tensor], images: Tensor, y: Tensor) -> dict:
     """What the judge says of images made for the labels y.
 
-    real: the `moments` of its features over real images, on the CPU, as a judge's file has in metadata["extra"].
+    real: the `moments` of its features over real images, on the CPU: a judge's file has them in metadata["extra"], as
+    "mean" and "covariance".
     accuracy: share taken for their y. diversity: trace of the features' covariance within a class. frechet: the Frechet
     distance to the real images. classes: share of the images taken for each class, whatever y says.
     """

@@ -57,13 +57,13 @@ def table(rows: Iterable[Sequence], columns: Sequence[str] | Mapping[str, str]) 
 
         table([(r, accuracy[r]) for r in scales], {"r": "g", "accuracy": ".2f"})
     """
-    formats = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, "")
+    formats = list(columns.items()) if isinstance(columns, Mapping) else [(heading, "") for heading in columns]
     rows = [tuple(row) for row in rows]
     for row in rows:
         if len(row) != len(formats):
             raise ValueError(f"rows must have one entry for each of the {len(formats)} columns, got {row!r}")
     lines = []
-    for k, (heading, how) in enumerate(formats.items()):
+    for k, (heading, how) in enumerate(formats):
         column = [heading, *(cell(row[k], how) for row in rows)]
         width, numbers = max(map(len, column)), any(is_number(row[k]) for row in rows)
         lines.append([text.rjust(width) if numbers else text.ljust(width) for text in column])
@@ -113,12 +113,12 @@ def field(
     ax: Axes, values: Tensor, n: int, cmap="Greys", vmin=None, vmax=None, levels: Sequence[float] = (), lim: float = LIM
 ) -> Axes:
     """Values (n^2,) on `grid(n)` as a smooth picture, with labelled contour lines at `levels`."""
-    table = values.detach().cpu().reshape(n, n).numpy()
+    values = values.detach().cpu().reshape(n, n).numpy()
     window = {"extent": (-lim, lim, -lim, lim), "origin": "lower", "interpolation": "bilinear"}
-    ax.imshow(table, cmap=cmap, vmin=vmin, vmax=vmax, **window)
+    ax.imshow(values, cmap=cmap, vmin=vmin, vmax=vmax, **window)
     if len(levels):
         axis = np.linspace(-lim, lim, n)
-        lines = ax.contour(axis, axis, table, levels=levels, colors="#444444", linewidths=0.8)
+        lines = ax.contour(axis, axis, values, levels=levels, colors="#444444", linewidths=0.8)
         ax.clabel(lines, fmt="%g", fontsize=9)
     return plane(ax, lim=lim)
 
@@ -149,12 +149,12 @@ def arrows(
 def strip(ax: Axes, mixture: Mixture, schedule: Schedule, rows: int = 101) -> Axes:
     """Time from T (left) to 0 (right), the second coordinate upwards, the exact density p_t(x_2) in grey behind."""
     # one coordinate of a mixture is a mixture
-    side = Mixture(mixture.mean[:, 1:], mixture.std, mixture.weight, mixture.label)
+    side = Mixture(mixture.mean[:, 1:2], mixture.std, mixture.weight, mixture.label)
     x = torch.linspace(-LIM, LIM, rows)[:, None]
     null = torch.full((rows,), NULL)
-    columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])).exp() for t in schedule.grid(min(100, schedule.T))]
-    picture = torch.stack(columns, 1)
-    picture = picture / picture.amax(0)  # every time has its own full range of greys
+    columns = [side.log_prob(x, null, float(schedule.alpha_bar[t])) for t in schedule.grid(min(100, schedule.T))]
+    log_p = torch.stack(columns, 1)
+    picture = (log_p - log_p.amax(0)).exp()  # every time has its own full range of greys
     greys = mpl.colormaps["Greys"].resampled(32)  # few shades make a small picture, quick to send
     look = {"aspect": "auto", "cmap": greys, "vmax": 2, "interpolation": "bilinear"}
     ax.imshow(picture.numpy(), extent=(schedule.T, 0, -LIM, LIM), origin="lower", **look)

@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+CPU64 = {"dtype": torch.float64, "device": "cpu"}  # where tables live, whatever torch's default device and dtype are
 NULL = -1  # the label that means "no label"; networks embed label y at row y + 1, so NULL is row 0
 
 Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -34,21 +35,12 @@ def same_classes(source, function):
 
 
 def wrapped(function: Callable, source, *arguments) -> Callable:
-    """(x, t, y) -> function(source, *arguments, x, t, y), with the source's K.
+    """(x, t, y) -> function(source, *arguments, x, t, y), with the K of the source, where that knows one.
 
     A partial of a function of a module, where a closure would read as well: it can be pickled, and a deep copy of it
     holds a copy of the network.
     """
     return same_classes(source, partial(function, source, *arguments))
-
-
-def described(model) -> str:
-    """A Denoiser or Pair in words, for an error: MLP, or guided(null_pair(MLP), 2)."""
-    if not isinstance(model, partial):
-        return getattr(model, "__name__", type(model).__name__)
-    parts = [described(part) if callable(part) else part for part in model.args]
-    parts = [part if isinstance(part, str) else f"{part:g}" for part in parts if isinstance(part, str | int | float)]
-    return f"{model.func.__name__.strip('_')}({', '.join(parts)})"
 
 
 def where_labelled(y: Tensor, eps_cond: Tensor, eps_un: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from cfgedu.edges import require_data, require_eta, require_finite, require_labels, require_same_shape
-from cfgedu.protocol import Denoiser, classes, described, noise_like
+from cfgedu.edges import in_words, require_data, require_eta, require_finite, require_labels, require_same_shape
+from cfgedu.protocol import Denoiser, classes, noise_like
 from cfgedu.schedule import Schedule, times
 
 Step = Callable[[Tensor, Tensor, float, float, Tensor], Tensor]
@@ -93,8 +93,8 @@ def trajectory(
     Each step with s > 0 draws one torch.randn of x's shape from `generator`, in order; the step to s = 0 gets z = 0.
     No gradient is recorded. Raises TypeError or ValueError for x, y or steps that do not fit, before the first step.
     """
-    grid = _grid(model, schedule, x, y, steps)  # checked at the call, not at the first step
-    return (x.detach().clone() for x in _trajectory(step, model, schedule, x, y, grid, generator))
+    grid = _checked_times(model, schedule, x, y, steps)  # at the call, not at the first step
+    return (state.detach().clone() for state in _trajectory(step, model, schedule, x, y, grid, generator))
 
 
 @torch.no_grad()
@@ -109,8 +109,7 @@ def _trajectory(step, model, schedule, x, y, grid, generator):
         yield x
 
 
-def _grid(model, schedule, x, y, steps):
-    """The times of a walk whose arguments have been checked."""
+def _checked_times(model, schedule, x, y, steps):
     require_data("x", x)
     require_labels("y", y, len(x), classes(model))
     return times(schedule, steps)
@@ -129,7 +128,7 @@ def sample(
 
     Raises as `trajectory`, and ValueError where the model, or a scale that is far too large, led to NaN or infinity.
     """
-    grid = _grid(model, schedule, x, y, steps)
+    grid = _checked_times(model, schedule, x, y, steps)
     x_0 = deque(_trajectory(step, model, schedule, x, y, grid, generator), maxlen=1).pop()
-    require_finite("x_0", x_0, f": look for them in the model, {described(model)}, or in a scale r that is too large")
+    require_finite("x_0", x_0, f": look for them in the model, {in_words(model)}, or in a scale r that is too large")
     return x_0

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from cfgedu.edges import is_integer, require_between, require_count, require_integers, require_table, require_times
-
-CPU64 = {"dtype": torch.float64, "device": "cpu"}  # where tables live, whatever torch's default device and dtype are
+from cfgedu.protocol import CPU64
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +94,11 @@ def times(schedule: Schedule, steps: int | Sequence[int]) -> list[int]:
 
 
 def even_angles(schedule: Schedule, steps: int) -> list[int]:
-    """Times from T to 0 at even steps of arccos sqrt(a_t), a little shorter near clean data, where clouds are narrow.
+    """Times from T to 0 with arccos sqrt(a_{t_i}) = (1 - i / n)^1.3 arccos sqrt(a_T), n = steps.
 
-    With few steps this leaves about half the error of even steps in t. Where neighbours round to one time, there are
-    fewer than `steps`. Raises ValueError unless 1 <= steps <= T.
+    arccos sqrt(a_t) is the angle of x_t between signal and noise. The power makes its steps shorter near clean data,
+    where clouds are narrow: with few steps this leaves about half the error of even steps in t. Where neighbours round
+    to one time, there are fewer than `steps`. Raises ValueError unless 1 <= steps <= T.
     """
     steps = require_count("steps", steps, most=schedule.T, most_name="T")
     angle = schedule.alpha_bar.sqrt().arccos()

@@ -19,9 +19,10 @@ from cfgedu.edges import (
     require_labels,
     require_level,
     require_mixture,
+    require_one_point,
 )
-from cfgedu.protocol import Denoiser, source_device, wrapped
-from cfgedu.schedule import CPU64, Schedule
+from cfgedu.protocol import CPU64, Denoiser, drawn, source_device, wrapped
+from cfgedu.schedule import Schedule
 
 BLOCK = 1024
 
@@ -123,24 +124,26 @@ class Mixture:
 
             mean_j + sqrt(a) std_j^2 / v_j (x - sqrt(a) mean_j)  and  std_j^2 (1 - a) / v_j,  v_j = a std_j^2 + 1 - a
         """
-        n, device = require_count("n, the number of draws,", n), source_device(x, generator)
+        n = require_count("n, the number of draws,", n)
+        require_one_point("x", x, self.mean.shape[1])
+        p = self._log_joint(x, a, torch.full((1,), int(y), device=x.device)).softmax(1)[0]  # p(j given x_t, y) (J,)
         mean, var = self.mean.to(x), self.std.to(x) ** 2
         v = a * var + 1 - a
-        p = self._log_joint(x, a, torch.full((1,), int(y), device=x.device)).softmax(1)[0]  # p(j given x_t, y) (J,)
         centre = mean + (a**0.5 * var / v)[:, None] * (x - a**0.5 * mean)
-        j = torch.multinomial(p.to(device), n, replacement=True, generator=generator).to(x.device)
-        z = torch.randn(n, x.shape[1], generator=generator, device=device, dtype=x.dtype).to(x.device)
+        p = p.to(source_device(x, generator))
+        j = torch.multinomial(p, n, replacement=True, generator=generator).to(x.device)
+        z = drawn(torch.randn, n, x.shape[1], like=x, generator=generator, dtype=x.dtype)
         return centre[j] + (var * (1 - a) / v).sqrt()[j, None] * z
 
 
 def _exact_eps(mixture, schedule, x, t, y):
+    require_columns("x", x, mixture.mean.shape[1])
     blocks = zip(x.split(BLOCK), t.split(BLOCK), y.split(BLOCK), strict=True)  # their (B,J) tables stay in the cache
     return torch.cat([_exact_eps_of_block(mixture, schedule, *block) for block in blocks])
 
 
 def _exact_eps_of_block(mixture, schedule, x, t, y):
     a, sigma = schedule.at(t, x), schedule.noise_level(t, x)  # (B,1)
-    require_columns("x", x, mixture.mean.shape[1])
     log_density, precision = mixture._log_densities(x, a, sigma**2)
     pull = (log_density + mixture._log_weight.to(x)[y + 1]).softmax(1) * precision  # (B,J)
     return sigma * (x * pull.sum(1, keepdim=True) - a.sqrt() * (pull @ mixture.mean.to(x)))

@@ -32,11 +32,29 @@ def test_a_placeholder_is_no_answer_yet(capsys, got):
     assert "no answer yet" in said(capsys, got, [1.0, 2.0, 3.0])
 
 
-@pytest.mark.parametrize("got", ["two", {"r": 2.0}, len, b"2", torch, 2 + 1j, [1j], np.array(["a"]), object()])
+@pytest.mark.parametrize("got", ["two", {"r": 2.0}, len, b"2", torch, 2 + 1j, [1j], np.array(["a"]), object(), 10**400])
 def test_what_cannot_be_an_answer_is_named(capsys, got):
     out = said(capsys, got, 2.0)
     assert "is asked for, got a" in out or "complex" in out
     assert "✗ it" in out
+
+
+class Broken:
+    def __array__(self, *arguments, **rules):
+        raise KeyError("no")
+
+
+LOOP = [1.0]
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize("got", [Broken(), LOOP, torch.ones(2, device="meta"), [10**400, 1]])
+def test_a_check_never_raises(capsys, got):
+    assert "✗ it" in said(capsys, got, [1.0, 2.0])
+
+
+def test_a_sparse_tensor_is_read(capsys):
+    assert said(capsys, torch.tensor([0.0, 2.0]).to_sparse(), [0.0, 2.0]) == "✓ it\n"
 
 
 def test_a_wrong_number_of_values_is_named(capsys):

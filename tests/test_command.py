@@ -266,8 +266,8 @@ def handlers():
     before = [signal.getsignal(number) for number in numbers]
     for number in HANG_UP:
         signal.signal(number, signal.SIG_DFL)  # a test under nohup would ignore it
-    signals.stop_like_ctrl_c()
-    yield
+    with signals.stopped_like_ctrl_c():
+        yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 

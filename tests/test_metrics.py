@@ -209,3 +209,16 @@ def test_the_judge_refuses_what_it_cannot_learn_from():
         train_judge(x, y, seeded(), K=5)
     with pytest.raises(ValueError, match="y must hold a class for every sample here, got 1297 NULL"):
         train_judge(x, torch.full_like(y, NULL), seeded())
+
+
+@pytest.mark.parametrize(
+    "metric", [class_accuracy, mean_posterior, spread, lambda m, x, y: off_support(m, x, y, seeded(1))]
+)
+def test_metrics_name_what_they_cannot_measure(metric):
+    mixture, y = islands(), torch.zeros(0, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"x must have at least one row, got shape \(0, 2\)"):
+        metric(mixture, torch.zeros(0, 2), y)
+    with pytest.raises(ValueError, match=r"x must have shape \(B, 2\), got \(4, 3\)"):
+        metric(mixture, torch.zeros(4, 3), torch.zeros(4, dtype=torch.long))
+    x, label = mixture.sample(200, seeded(0))
+    assert metric(mixture, x.bfloat16(), label) == pytest.approx(metric(mixture, x, label), abs=0.02)

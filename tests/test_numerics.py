@@ -10,6 +10,7 @@ from helpers import random_batch
 from torch.func import grad, vmap
 from torch.overrides import TorchFunctionMode
 
+from cfgedu.edges import in_words
 from cfgedu.guidance import (
     clip_x0,
     from_score,
@@ -23,9 +24,9 @@ from cfgedu.guidance import (
     within,
 )
 from cfgedu.losses import dsm_loss, eps_loss, twin_loss
-from cfgedu.metrics import sliced_wasserstein
-from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
-from cfgedu.protocol import NULL, described, seeded
+from cfgedu.metrics import generate, sliced_wasserstein
+from cfgedu.models import MLP, Judge, Preconditioning, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import SAMPLERS, ddim_step, ddpm_step, sample, trajectory
 from cfgedu.schedule import Schedule, cosine, even_angles, linear
 from cfgedu.toy import branches, gaussian, islands, oracle, spirals, two_gaussians
@@ -220,8 +221,8 @@ def test_nan_and_infinity_are_named_at_the_end_of_sample(model, words):
 
 def test_a_model_in_words():
     twin = TwinMLP(3, width=8)
-    assert described(clip_x0(guided(twin.pair, 2.0), S)) == "clip_x0(guided(pair, 2), -1, 1)"
-    assert described(islands().denoiser(S)) == "exact_eps()"
+    assert in_words(clip_x0(guided(twin.pair, 2.0), S)) == "clip_x0(guided(pair, 2), -1, 1)"
+    assert in_words(islands().denoiser(S)) == "exact_eps()"
 
 
 @pytest.mark.parametrize("model", [MLP(3, width=8), TwinMLP(3, width=8)], ids=["MLP", "TwinMLP"])
@@ -268,3 +269,64 @@ def test_where_a_value_check_forbids_vmap_a_sentence_says_what_to_do():
         with pytest.raises(RuntimeError, match="pass the whole batch in one call"):
             call()
     torch.testing.assert_close(grad(log_prob)(x[0], y[0]), grad(lambda x: mixture.log_prob(x, y, 0.5).sum())(x)[0])
+
+
+# ---- wrappers are as strict and as lenient as the loop ----
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: guided(two_models(net(), model), 2.0),
+        lambda model: guided(two_models(model, net()), 2.0),
+        lambda model: from_x0(model, S),
+        lambda model: from_v(model, S),
+        lambda model: clip_x0(model, S),
+    ],
+)
+def test_no_wrapper_lets_a_prediction_of_another_shape_broadcast(wrap):
+    x, _, y = random_batch(0, 3, 1000, dtype=torch.float32)
+    with pytest.raises(ValueError, match=r"prediction must have the shape of x, \(16, 2\); got \(16, 1\)"):
+        sample(ddim_step, wrap(lambda x, t, y: x[:, :1]), S, x, y, 3)
+
+
+def test_two_models_of_two_dtypes_are_guided_in_the_finer():
+    x, t, y = random_batch(0, 3, 1000, dtype=torch.float32)
+    rough, fine = (lambda x, t, y: x.bfloat16()), (lambda x, t, y: 2 * x)
+    answer = guided(two_models(rough, fine), 2.0)(x, t, y)
+    assert answer.dtype == torch.float32
+    torch.testing.assert_close(answer, x.bfloat16().float() + 2 * (2 * x - x.bfloat16().float()))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert sample(ddim_step, guided(two_models(unconditional(islands().denoiser(S)), net()), 2.0), S, x, y, 3).shape
+
+
+def test_a_partial_of_a_network_is_told_too():
+    class Broken(torch.nn.Module):
+        def forward(self, x, t, y, factor=1.0):
+            return x * torch.nan * factor
+
+    x, _, y = random_batch(0, 3, 1000, dtype=torch.float32)
+    with pytest.raises(ValueError, match=r"x_0 must be finite.*the model, Broken\(\)"):
+        sample(ddim_step, partial(Broken(), factor=2.0), S, x, y, 2)
+    assert in_words(guided(null_pair(net()), torch.tensor(2.5))) == "guided(null_pair(MLP), 2.5)"
+    assert in_words(two_models(net(), net(TwinMLP))) == "two_models(MLP, TwinMLP)"
+
+
+def test_images_are_generated_under_another_default_device():
+    model = net(UNet)
+    expected = generate(model, S, "DDIM", 2.0, (1, 8, 8), 6, 3)
+    torch.set_default_device("meta")
+    try:
+        found = generate(model, S, "DDIM", 2.0, (1, 8, 8), 6, 3)
+    finally:
+        torch.set_default_device(None)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected))
+
+
+def test_the_preconditioning_holds_in_half_precision():
+    """t up to 1000 has more digits than bfloat16; the coefficients are formed in float32."""
+    model, t = Preconditioning(1000), torch.tensor([1, 333, 701, 999])
+    x, v = torch.ones(2, 4, 1, 1, 1)
+    expected, found = model(x, t, v), model(x.bfloat16(), t, v.bfloat16())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.01, atol=0.01)

@@ -305,7 +305,7 @@ def test_the_drawn_x0_have_the_density_that_bayes_gives_them(y):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"x": torch.zeros(2, 2)}, "y must have one label per row"),
+        ({"x": torch.zeros(2, 2)}, r"x must be one point, shape \(1, 2\), got \(2, 2\)"),
         ({"y": 3}, "y must hold labels 0..2"),
         ({"a": 0.0}, "a must be a signal level"),
         ({"n": 0}, "n, the number of draws, must be an int of 1 or more"),

@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -151,7 +152,7 @@ def test_batches_draws_rows_with_their_labels():
     assert torch.equal(rows, x[labels])
     assert set(labels.tolist()) == set(range(10))
     assert torch.equal(data(5, seeded(1))[1], data(5, seeded(1))[1])
-    with pytest.raises(ValueError, match="x must hold at least one row"):
+    with pytest.raises(ValueError, match="x must have at least one row"):
         batches(x[:0], y[:0])
     with pytest.raises(ValueError, match=r"y must have one label per row, shape \(10,\), got \(9,\)"):
         batches(x, y[:9])
@@ -799,3 +800,40 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         save_checkpoint(path, net(seed=1), S, {})
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("steps", [np.int64(30), torch.tensor(30)])
+def test_counts_may_be_numbers_of_numpy_or_torch(tmp_path, steps):
+    model, path = net(), tmp_path / "run.safetensors"
+    rules = {"batch": np.int64(16), "every": np.int32(10), "cool_down": np.int64(5), "lr": np.float64(1e-3)}
+    losses = train(model, loss, MIXTURE.sample, steps, generator=seeded(0), checkpoint=path, **rules)
+    assert losses.shape == (30,)
+    assert load_checkpoint(path)[2]["step"] == 30
+
+
+def test_facts_that_a_file_cannot_hold_are_refused_before_the_first_step():
+    with pytest.raises(TypeError, match="about must hold what JSON can write"):
+        train(net(), loss, MIXTURE.sample, 3, generator=seeded(0), about={"a": np.float32(1)})
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_in_a_program_of_its_own_is_saved_when_the_program_is_told_to_end(tmp_path, name):
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip(f"this system has no {name}")
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        path, sent = tmp_path / "run.safetensors", []
+
+        def told_to_end(model, x0, y, generator):
+            if len(sent) == 7:
+                signal.raise_signal(number)
+            sent.append(1)
+            return loss(model, x0, y, generator)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(20, loss=told_to_end, checkpoint=path)
+        assert checkpoints.read(path)[1]["step"] == 7
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)

@@ -67,7 +67,9 @@ class Exercise:
     def judged(self, answer) -> Verdict:
         try:
             return self.judge(answer)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except Unfit:
+            raise
+        except Exception as error:  # an answer may be of any form, and a judge reads what it asked for
             what = f"{type(error).__name__}: {str(error)[:LONGEST]}"
             raise Unfit(f"{shortened(answer)} does not have the form that is asked for ({what})") from error
 
@@ -172,10 +174,10 @@ def compare(name, got, expected, atol, mistakes, reveal, hidden) -> Verdict:
     return wrong(name, what, words)
 
 
-def claim(sentence: str, truth, **numbers) -> None:
+def claim(sentence: str, truth, **found) -> None:
     """Prints "✓ sentence (name 0.31, other name 12)"; raises AssertionError with the same words where `truth` is false.
 
-    truth: a truth value of Python, NumPy or torch. numbers: what it was found from, underscores in their names shown as
+    truth: a truth value of Python, NumPy or torch. found: the numbers it rests on, underscores in their names shown as
     blanks; floats are printed to three digits, texts as they are. Raises TypeError for a truth that is none.
 
         claim("at r = 0 the label plays no part", abs(share - 0.1) < 0.03, share_of_the_class_asked_for=share)
@@ -183,7 +185,7 @@ def claim(sentence: str, truth, **numbers) -> None:
     one = isinstance(truth, Tensor) and truth.dtype == torch.bool and truth.ndim == 0
     if not one and not isinstance(truth, bool | np.bool_):
         raise TypeError(f"truth must be one truth value, such as a < b, got {type(truth).__name__} {truth!r}")
-    told = ", ".join(f"{name.replace('_', ' ')} {number_in_words(value)}" for name, value in numbers.items())
+    told = ", ".join(f"{name.replace('_', ' ')} {number_in_words(value)}" for name, value in found.items())
     told = f"{sentence} ({told})" if told else sentence
     if not truth:
         raise AssertionError(f"✗ {told}")

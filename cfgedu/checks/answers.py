@@ -10,33 +10,39 @@ from cfgedu.checks.said import shortened
 
 Numbers = tuple[Tensor, ...]  # one tensor, or several where the parts of an answer have different shapes
 
+DEEPEST = 8  # lists in lists that are looked into
+
 
 class Unfit(Exception):
     """What is wrong with an answer before its numbers can be looked at: the sentence for the learner."""
 
 
-def unanswered(got) -> bool:
-    return got is None or got is ... or (isinstance(got, list | tuple) and any(unanswered(part) for part in got))
+def unanswered(got, depth: int = 0) -> bool:
+    """None or ..., alone or somewhere in lists."""
+    inside = got if isinstance(got, list | tuple) and depth <= DEEPEST else ()
+    return got is None or got is ... or any(unanswered(part, depth + 1) for part in inside)
 
 
-def numbers(value) -> Numbers:
+def numbers(value, depth: int = 0) -> Numbers:
     """The value as float64 tensors on the CPU: one, or several where its parts have different shapes."""
     if isinstance(value, list | tuple):
-        parts = [numbers(part) for part in value]
+        if depth > DEEPEST:
+            raise Unfit(f"a number or an array is asked for, got lists in lists in lists, {shortened(value)}")
+        parts = [numbers(part, depth + 1) for part in value]
         flat = [part for several in parts for part in several]
         if len(flat) == len(parts) and len({part.shape for part in flat}) <= 1:
-            return (torch.stack(flat) if flat else torch.zeros(0, dtype=torch.float64),)
+            return (torch.stack(flat) if flat else torch.zeros(0, dtype=torch.float64, device="cpu"),)
         return tuple(flat)
     try:
         if isinstance(value, str | bytes) or callable(value):
             raise TypeError
         if not isinstance(value, Tensor):
             value = torch.from_numpy(np.array(value, dtype=None if np.iscomplexobj(value) else np.float64))
-    except (TypeError, ValueError, RuntimeError):
+        if not value.is_complex():
+            return (value.detach().to("cpu", torch.float64).to_dense(),)
+    except Exception:  # a learner's own class may fail in any way
         raise Unfit(f"a number or an array is asked for, got a {type(value).__name__}, {shortened(value)}") from None
-    if value.is_complex():
-        raise Unfit("the answer is complex: look for the root of a negative number")
-    return (value.detach().to("cpu", torch.float64),)
+    raise Unfit("the answer is complex: look for the root of a negative number")
 
 
 def agree(got: Numbers, expected: Numbers, atol: float) -> bool:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cfgedu.edges import require_choice, require_sizes
+from cfgedu.protocol import CPU64
 
 NULLS = ("learned row", "zeros", "mean of class rows")  # what "no label" may be made of
 
@@ -33,9 +34,8 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, T: int, width: int, out: int):
         super().__init__()
-        exact = {"dtype": torch.float64, "device": "cpu"}
-        frequency = 1000 * torch.logspace(0, -4, width // 2 + 1, **exact)[:-1]
-        angle = torch.arange(T + 1, **exact)[:, None] / T * frequency  # (T+1, width / 2)
+        frequency = 1000 * torch.logspace(0, -4, width // 2 + 1, **CPU64)[:-1]
+        angle = torch.arange(T + 1, **CPU64)[:, None] / T * frequency  # (T+1, width / 2)
         waves = torch.cat([angle.sin(), angle.cos()], dim=1)  # t is one of T integers, so its waves are a table
         waves = waves.to(torch.get_default_dtype()).to(torch.get_default_device())
         self.register_buffer("waves", waves, persistent=False)
@@ -63,9 +63,10 @@ class Preconditioning(nn.Module):
         self.T = T
 
     def forward(self, x: Tensor, t: Tensor, v: Tensor) -> Tensor:
-        u = (t.to(x) / self.T).reshape(-1, *[1] * (x.ndim - 1))  # (B,1,..,1)
-        log_a = -0.1 * u - 9.95 * u**2
-        return (-torch.expm1(log_a)).sqrt() * x + (log_a / 2).exp() * v  # 1 - e^log_a, exact also where a is almost 1
+        u = t.to(torch.promote_types(x.dtype, torch.float32)) / self.T  # half precision cannot hold t itself
+        log_a = (-0.1 * u - 9.95 * u**2).reshape(-1, *[1] * (x.ndim - 1))  # (B,1,..,1)
+        noise_level, signal = (-torch.expm1(log_a)).sqrt(), (log_a / 2).exp()  # exact also where a is almost 1
+        return noise_level.to(x) * x + signal.to(x) * v
 
 
 def zeroed(layer: nn.Module) -> nn.Module:
@@ -79,7 +80,7 @@ def zeroed(layer: nn.Module) -> nn.Module:
 def weights_from(generator: torch.Generator):
     """Networks built inside start from weights drawn from `generator`; torch's global generators are left as they were.
 
-    Weights are drawn on torch's default device: the same on each, as long as it is the same.
+    They are drawn on torch's default device: the same seed gives the same weights on one kind of device.
     """
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     kind = torch.get_default_device().type

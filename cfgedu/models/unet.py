@@ -117,7 +117,20 @@ def level_widths(width: int, mults: Sequence[int]) -> list[int]:
     return [width * factor for factor in mults]
 
 
-class UNet(Network):
+class ImageNetwork(Network):
+    """What the U-Net and its twin share: an encoder, the size of decoders for it, and the line that makes eps of v."""
+
+    def __init__(self, K: int, T: int, channels: int, width: int, mults: Sequence[int], attention: bool):
+        config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults), "attention": attention}
+        condition = 2 * width
+        super().__init__(condition, **config)
+        widths = level_widths(width, mults)
+        self.eps = Preconditioning(T)
+        self.encoder = Encoder(channels, widths, condition)
+        self.decoder_size = channels, widths, condition, attention
+
+
+class UNet(ImageNetwork):
     """A small U-Net for images of `channels` x any height x any width (28x28 works as 32x32 inside, 8x8 as it is).
 
     A 2x2 pixel-unshuffle stem, one level for each factor in `mults` (width * factor channels), attention at the lowest
@@ -125,12 +138,8 @@ class UNet(Network):
     """
 
     def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
-        config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults), "attention": attention}
-        super().__init__(condition=2 * width, **config)
-        widths, condition = level_widths(width, mults), 2 * width
-        self.eps = Preconditioning(T)
-        self.encoder = Encoder(channels, widths, condition)
-        self.decoder = Decoder(channels, widths, condition, attention)
+        super().__init__(K, T, channels, width, mults, attention)
+        self.decoder = Decoder(*self.decoder_size)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         c = self.time(t) + self.label(y + 1)  # (B, condition)
@@ -138,16 +147,12 @@ class UNet(Network):
         return self.eps(x, t, v)
 
 
-class TwinUNet(Network):
+class TwinUNet(ImageNetwork):
     """One encoder that never sees y, two decoders: eps_un and eps_cond from one pass. Arguments as for UNet."""
 
     def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
-        config = {"K": K, "T": T, "channels": channels, "width": width, "mults": list(mults), "attention": attention}
-        super().__init__(condition=2 * width, **config)
-        widths, condition = level_widths(width, mults), 2 * width
-        self.eps = Preconditioning(T)
-        self.encoder = Encoder(channels, widths, condition)
-        self.decoder_un = Decoder(channels, widths, condition, attention)
+        super().__init__(K, T, channels, width, mults, attention)
+        self.decoder_un = Decoder(*self.decoder_size)
         self.decoder_cond = deepcopy(self.decoder_un)  # alike at the start, they err alike: in g the errors cancel
 
     def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from cfgedu.training.loop import batches, train
 from cfgedu.training.parallel import processes, rank, world
 from cfgedu.training.place import PlaceError, require_place, reserved
 from cfgedu.training.run import Diverged
-from cfgedu.training.signals import stop_like_ctrl_c
+from cfgedu.training.signals import stopped_like_ctrl_c
 from cfgedu.training.state import State
 
 
@@ -106,5 +106,6 @@ def kept(state: Path) -> str:
 
 
 if __name__ == "__main__":
-    stop_like_ctrl_c()
-    sys.exit(main())
+    with stopped_like_ctrl_c():
+        code = main()
+    sys.exit(code)

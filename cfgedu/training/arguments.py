@@ -1,5 +1,6 @@
 """What `train` and `train_stack` are given, checked before the first step, and what data and loss return at each."""
 
+import json
 import math
 
 import torch
@@ -8,18 +9,29 @@ from torch import Tensor, nn
 from cfgedu.edges import is_number, require_between, require_count, require_data, require_labels, shape
 
 
-def require_settings(steps, batch, lr, ema, generator, *, cool_down=0, every=1) -> dict:
+def require_settings(batch, lr, ema, generator) -> dict:
     """The settings that all steps of a run share, as plain numbers."""
-    require_count("steps", steps)
     batch = require_count("batch", batch)
-    require_count("every", every)
-    require_count("cool_down", cool_down, 0, steps, "steps")
     require_between("lr", (lr,), 0, math.inf)
     if not is_number(ema) or not 0 <= ema < 1:
         raise ValueError(f"ema must be a decay in [0, 1), got {ema!r}")
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
     return {"batch": batch, "lr": float(lr), "ema": float(ema)}
+
+
+def require_length(steps, cool_down=0) -> dict:
+    """How long a run is, as plain numbers."""
+    steps = require_count("steps", steps)
+    return {"steps": steps, "cool_down": require_count("cool_down", cool_down, 0, steps, "steps")}
+
+
+def require_facts(name: str, about) -> None:
+    """Facts that a file can hold: a dict that JSON can write, or None."""
+    try:
+        json.dumps(about)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold what JSON can write, numbers, texts and lists of them: {error}") from error
 
 
 def require_network(model, checkpoint) -> None:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from cfgedu.checkpoints import checkpoint_path
-from cfgedu.edges import require_data, require_labels
+from cfgedu.edges import require_count, require_data, require_labels
 from cfgedu.protocol import drawn
-from cfgedu.training.arguments import require_loss, require_network, require_settings
+from cfgedu.training.arguments import require_facts, require_length, require_loss, require_network, require_settings
 from cfgedu.training.parallel import shared
 from cfgedu.training.run import CLIP, Data, Run
 
@@ -27,10 +27,8 @@ def batches(x: Tensor, y: Tensor) -> Data:
 
     Raises TypeError or ValueError where x is not finite or y does not fit.
     """
-    require_data("x", x)
+    require_data("x", x, some=True)
     require_labels("y", y, len(x))
-    if not len(x):
-        raise ValueError("x must hold at least one row, got none")
 
     def data(n, generator):
         i = drawn(torch.randint, len(x), (n,), like=x, generator=generator)
@@ -67,9 +65,9 @@ def train(
     start), ready to sample from; it stays in the train or eval mode it was in. That is so too when the run is
     interrupted or fails.
 
-    checkpoint: a file (or a name in data/) that gets the whole state every `every` steps, at the end and on Ctrl-C;
-    `load_checkpoint` reads the averaged weights out of it. resume=True goes on from it: on the CPU, 100 steps and then
-    100 more are bit for bit the same as 200, and the losses returned are those of all 200.
+    checkpoint: a file (or a name in data/) that gets the whole state every `every` steps, at the end and on Ctrl-C,
+    SIGTERM or SIGHUP; `load_checkpoint` reads the averaged weights out of it. resume=True goes on from it: on the CPU,
+    100 steps and then 100 more are bit for bit the same as 200, and the losses returned are those of all 200.
 
     `about` holds JSON-able facts of the recipe, which a run and the file that it goes on from must share.
 
@@ -78,16 +76,17 @@ def train(
     before the first step; Diverged (a RuntimeError) when the loss or its gradient is no longer finite: the file then
     stays as it was.
     """
-    settings = require_settings(steps, batch, lr, ema, generator, cool_down=cool_down, every=every)
+    settings, length = require_settings(batch, lr, ema, generator), require_length(steps, cool_down)
+    every = require_count("every", every)
     require_network(model, checkpoint)
+    require_facts("about", about)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs a checkpoint to go on from, got checkpoint=None")
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     loss_of_batch = shared(model, loss, generator)  # before the run copies the weights: it makes them those of rank 0
-    length = {"steps": steps, "cool_down": cool_down}
     with Run(model, generator, settings, about, **length, path=path, resume=resume, every=every) as run:
         for _ in run.steps():
-            x0, y = run.draw(data, batch)
+            x0, y = run.draw(data, settings["batch"])
             run.optimizer.zero_grad()
             value = loss_of_batch(x0, y)
             require_loss(value)

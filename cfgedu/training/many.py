@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from cfgedu.edges import shape
-from cfgedu.training.arguments import require_loss, require_settings
+from cfgedu.training.arguments import require_length, require_loss, require_settings
 from cfgedu.training.run import CLIP, Data, Run
 
 RowLoss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -108,10 +108,10 @@ def train_stack(
     Raises TypeError or ValueError for arguments, data or losses that do not fit, Diverged (a RuntimeError) when the
     loss or the gradient of one network is no longer finite.
     """
-    settings = require_settings(steps, batch, lr, ema, generator)
+    settings, length = require_settings(batch, lr, ema, generator), require_length(steps)
     require_models(models)
-    M, title = len(models), f"training {len(models)} networks"
-    with stacked(models) as stack, Run(stack, generator, settings, steps=steps, title=title) as run:
+    M, batch, title = len(models), settings["batch"], f"training {len(models)} networks"
+    with stacked(models) as stack, Run(stack, generator, settings, **length, title=title) as run:
         for _ in run.steps():
             x0, y = run.draw(data, M * batch)
             run.optimizer.zero_grad()

@@ -8,8 +8,8 @@
             value.backward()
             run.step(value, clip_grad_norm_(run.weights, CLIP))
 
-Going in, it looks at the place of its file, keeps other runs away from it, and resumes. It saves as it goes, at the end
-and on Ctrl-C. On every way out, errors included, the model is left with its averaged weights.
+Going in, it looks at the place of its file, keeps other runs away from it, and resumes. It saves as it goes, at the
+end, on Ctrl-C, SIGTERM and SIGHUP. On every way out, errors included, the model is left with its averaged weights.
 """
 
 import math
@@ -25,7 +25,7 @@ from cfgedu.protocol import classes
 from cfgedu.training.arguments import require_batch
 from cfgedu.training.parallel import own_stream, rank, world
 from cfgedu.training.place import require_place, reserved
-from cfgedu.training.signals import uninterrupted
+from cfgedu.training.signals import stopped_like_ctrl_c, uninterrupted
 from cfgedu.training.state import State
 
 CLIP = 1.0  # largest norm of the gradient
@@ -65,6 +65,7 @@ class Run(State):
             if self.writes:
                 require_place("checkpoint", self.path)
                 ways_out.enter_context(reserved(self.path))
+                ways_out.enter_context(stopped_like_ctrl_c())
             if self.resume:
                 self.load(self.path, self.total)
             self.begin(self.total, self.cool_down)

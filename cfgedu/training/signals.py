@@ -21,15 +21,24 @@ def uninterrupted():
         raise KeyboardInterrupt
 
 
-def stop_like_ctrl_c() -> None:
-    """From here on SIGTERM (`kill`, a cluster's time limit) and SIGHUP (a closed terminal) are what Ctrl-C is.
+@contextmanager
+def stopped_like_ctrl_c():
+    """While the block runs, SIGTERM (`kill`, a cluster's time limit) and SIGHUP (a closed terminal) are what Ctrl-C is.
 
-    A signal that is ignored already stays so: `nohup` means that the run goes on when the terminal closes.
+    A signal that is ignored already stays so: `nohup` means that the run goes on when the terminal closes. One that has
+    a handler of its own keeps it. (Outside the main thread there is nothing to do.)
     """
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, stop)
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                previous[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def stop(number: int, _) -> None:
