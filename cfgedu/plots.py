@@ -224,3 +224,24 @@ def loss_curve(
     ax.set(xlabel="training step", ylabel="loss", ylim=(0, float(np.quantile(losses, 0.99)) * 1.2))
     ax.legend()
     return ax
+
+
+def arrow_sum(ax: Axes, un: Tensor, cond: Tensor, r: float, other: Sequence[float] = ()) -> Axes:
+    """un + r (cond - un) as a sum of arrows, un and cond (2,); dots where it ends at r and other scales."""
+    foot, step, scales = torch.zeros_like(un), cond - un, sorted((*other, r))
+    tips = torch.stack([un + scale * step for scale in scales])
+    ax.plot(*tips.T.numpy(), ":", color="#777777", zorder=0)
+    ax.plot(*tips.T.numpy(), "o", color="#777777", markeredgecolor="white", markersize=6, zorder=3)
+    parts = (
+        (foot, un, UN, "without the label"),
+        (foot, cond, CLASSES[0], "with the label"),
+        (un, r * step, G, f"{r:g} times the difference"),
+        (foot, un + r * step, GUIDED, f"guided, r = {r:g}"),
+    )
+    for start, vector, shade, name in parts:
+        arrows(ax, start[None], vector[None], shade, length=1, width=0.012, label=name)
+    for scale, tip in zip(scales, tips.tolist(), strict=True):
+        ax.annotate(f"r = {scale:g}", tip, (8, 4), textcoords="offset points")
+    ax.set(aspect="equal", xlim=(0, None))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.8))
+    return ax

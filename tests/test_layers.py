@@ -5,6 +5,7 @@ The layers are those of the design, from the bottom up; a module imports from lo
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
@@ -109,6 +110,15 @@ def test_the_method_is_short():
     """720 lines of code: what README promises to an engineer who reads it."""
     lines = {path.name: code_lines(path) for name in METHOD for path in files(ROOT / "cfgedu", name)}
     assert sum(lines.values()) <= METHOD_LINES, lines
+
+
+def test_what_stands_around_the_method_is_as_large_as_said():
+    """To within a tenth, in README and in the package's own words."""
+    every = sum(code_lines(path) for path in files(ROOT, "cfgedu"))
+    around = every - sum(code_lines(path) for name in METHOD for path in files(ROOT / "cfgedu", name))
+    for file in ("README.md", "cfgedu/__init__.py"):
+        [said] = re.findall(r"some (\d,\d{3}) lines", (ROOT / file).read_text(encoding="utf-8"))
+        assert abs(int(said.replace(",", "")) / around - 1) < 0.1, (file, said, around)
 
 
 def test_code_lines_are_counted(tmp_path):
