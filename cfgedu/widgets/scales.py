@@ -19,7 +19,7 @@ LOW, HIGH = -1, 8
 def number_line(ax: Axes) -> Axes:
     """r, w and guidance_scale, one above the other: what lies on one vertical is the same model."""
     ax.axvspan(1, HIGH + 0.5, color=G, alpha=0.08, linewidth=0)
-    rows = {"$r$, this course": 2.0, "$w$, Ho & Salimans": 1.0, "guidance_scale, diffusers": 0.0}
+    rows = {"$r$, this course": 2.0, "$w$, Ho & Salimans": 1.0, "guidance_scale, classic diffusers": 0.0}
     for name, height in rows.items():
         ax.plot([LOW, HIGH], [height, height], color="#333333", linewidth=1.2, zorder=1)
         ax.text(HIGH, height + 0.2, name, ha="right", fontsize=10, fontweight="bold")
@@ -42,7 +42,7 @@ def scales_scene(figure):
     pair = null_pair(mixture.denoiser(schedule))
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     number_line(left)
-    here = moving(left.axvline(1, ymin=0.05, ymax=0.83, color=GUIDED, linewidth=9, alpha=0.22, zorder=3))
+    here = moving(left.axvline(1, ymin=0.12, ymax=0.79, color=GUIDED, linewidth=9, alpha=0.22, zorder=3))
     plane(right)
     right.set_title("all three classes", loc="left")
     note = stage.note(right)
