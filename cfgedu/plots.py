@@ -224,3 +224,17 @@ def loss_curve(
     ax.set(xlabel="training step", ylabel="loss", ylim=(0, float(np.quantile(losses, 0.99)) * 1.2))
     ax.legend()
     return ax
+
+
+def rotation(ax: Axes, schedule: Schedule, t: int) -> Axes:
+    """x_t and v at time t as arrows in the plane of x_0 and eps, which are its axes: all four have length 1."""
+    c, s = float(schedule.alpha_bar[t].sqrt()), float((1 - schedule.alpha_bar[t]).sqrt())
+    tips = {"$x_0$": (1, 0, UN), r"$\epsilon$": (0, 1, UN), "$x_t$": (c, s, "black"), "$v$": (-s, c, "#56B4E9")}
+    ax.add_patch(mpl.patches.Circle((0, 0), 1, fill=False, color="#DDDDDD"))
+    for name, (u, w, color) in tips.items():
+        look = {"arrowstyle": "-|>", "color": color, "linewidth": 2.5, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (u, w), (0, 0), arrowprops=look)
+        ax.text(1.13 * u, 1.13 * w, name, fontsize=14, ha="center", va="center")
+    ax.set(xlim=(-1.3, 1.3), ylim=(-0.25, 1.3), aspect="equal", title=f"t = {t}")
+    ax.axis("off")
+    return ax
