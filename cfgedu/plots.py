@@ -226,6 +226,7 @@ def loss_curve(
     return ax
 
 
+<<<<<<< HEAD
 def arrow_sum(ax: Axes, un: Tensor, cond: Tensor, r: float, other: Sequence[float] = ()) -> Axes:
     """un + r (cond - un) as a sum of arrows, un and cond (2,); dots where it ends at r and other scales."""
     foot, step, scales = torch.zeros_like(un), cond - un, sorted((*other, r))
@@ -244,4 +245,17 @@ def arrow_sum(ax: Axes, un: Tensor, cond: Tensor, r: float, other: Sequence[floa
         ax.annotate(f"r = {scale:g}", tip, (8, 4), textcoords="offset points")
     ax.set(aspect="equal", xlim=(0, None))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.8))
+=======
+def rotation(ax: Axes, schedule: Schedule, t: int) -> Axes:
+    """x_t and v at time t as arrows in the plane of x_0 and eps, which are its axes: all four have length 1."""
+    c, s = float(schedule.alpha_bar[t].sqrt()), float((1 - schedule.alpha_bar[t]).sqrt())
+    tips = {"$x_0$": (1, 0, UN), r"$\epsilon$": (0, 1, UN), "$x_t$": (c, s, "black"), "$v$": (-s, c, "#56B4E9")}
+    ax.add_patch(mpl.patches.Circle((0, 0), 1, fill=False, color="#DDDDDD"))
+    for name, (u, w, color) in tips.items():
+        look = {"arrowstyle": "-|>", "color": color, "linewidth": 2.5, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (u, w), (0, 0), arrowprops=look)
+        ax.text(1.13 * u, 1.13 * w, name, fontsize=14, ha="center", va="center")
+    ax.set(xlim=(-1.3, 1.3), ylim=(-0.25, 1.3), aspect="equal", title=f"t = {t}")
+    ax.axis("off")
+>>>>>>> t02
     return ax

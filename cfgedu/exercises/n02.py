@@ -236,5 +236,5 @@ check_guess_log_p = Guess(
         "lower": "It would be, if the points missed the islands.",
         "same": "It would be, if they were spread like the data.",
     },
-    why="Each point is sent all the way to the nearest peak: likely samples, and yet not the data's.",
+    why="Each point is sent to a dot close to a peak: likely samples, and yet not the data's.",
 )
