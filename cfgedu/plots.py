@@ -226,7 +226,6 @@ def loss_curve(
     return ax
 
 
-<<<<<<< HEAD
 def arrow_sum(ax: Axes, un: Tensor, cond: Tensor, r: float, other: Sequence[float] = ()) -> Axes:
     """un + r (cond - un) as a sum of arrows, un and cond (2,); dots where it ends at r and other scales."""
     foot, step, scales = torch.zeros_like(un), cond - un, sorted((*other, r))
@@ -245,7 +244,9 @@ def arrow_sum(ax: Axes, un: Tensor, cond: Tensor, r: float, other: Sequence[floa
         ax.annotate(f"r = {scale:g}", tip, (8, 4), textcoords="offset points")
     ax.set(aspect="equal", xlim=(0, None))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.8))
-=======
+    return ax
+
+
 def rotation(ax: Axes, schedule: Schedule, t: int) -> Axes:
     """x_t and v at time t as arrows in the plane of x_0 and eps, which are its axes: all four have length 1."""
     c, s = float(schedule.alpha_bar[t].sqrt()), float((1 - schedule.alpha_bar[t]).sqrt())
@@ -257,5 +258,4 @@ def rotation(ax: Axes, schedule: Schedule, t: int) -> Axes:
         ax.text(1.13 * u, 1.13 * w, name, fontsize=14, ha="center", va="center")
     ax.set(xlim=(-1.3, 1.3), ylim=(-0.25, 1.3), aspect="equal", title=f"t = {t}")
     ax.axis("off")
->>>>>>> t02
     return ax
