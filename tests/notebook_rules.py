@@ -15,7 +15,8 @@ from cfgedu.saving import DEMO
 from tools import play
 from tools.notebooks import MOST_BYTES, alt, normalise
 
-MOST_LINES = 20
+MOST_LINES, MOST_COLUMNS = 15, 100
+MOST_LINES_SO_FAR = 20  # where the text has not been written anew yet
 YOUR_TURN = "# your turn"
 ENDING = ("What you learned", "Exercises", "Further reading")
 PATH = re.compile(r"(?<![\w.:/~])/(?:home|Users|root|tmp|usr|opt|mnt|var|work|content)/\w|\b[A-Z]:\\\\?\w")
@@ -91,9 +92,22 @@ def code_parses(notebook):
     return [f"cell {i} is not Python" for i, cell in code_cells(notebook) if not nodes(cell)]
 
 
-def cells_are_short(notebook):
+def cells_are_short(notebook, most=MOST_LINES_SO_FAR):
     sizes = [(i, len(cell.source.strip().splitlines())) for i, cell in code_cells(notebook)]
-    return [f"cell {i} has {lines} lines, over {MOST_LINES}" for i, lines in sizes if lines > MOST_LINES]
+    return [f"cell {i} has {lines} lines, over {most}" for i, lines in sizes if lines > most]
+
+
+def cells_have_the_size_of_the_design(notebook):
+    rows = [(i, row) for i, cell in code_cells(notebook) for row in cell.source.splitlines()]
+    wide = [f"cell {i} has a line of {len(row)} columns" for i, row in rows if len(row) > MOST_COLUMNS]
+    return cells_are_short(notebook, MOST_LINES) + wide
+
+
+def claims_are_sentences(notebook):
+    """What a cell claims is a claim(...) that a learner can read, and no bare assert."""
+    return [
+        f"cell {i} asserts" for i, cell in code_cells(notebook) if any(isinstance(n, ast.Assert) for n in nodes(cell))
+    ]
 
 
 def no_cell_is_empty(notebook):
@@ -392,3 +406,4 @@ LESSONS = (
     shows_a_demo,
     asks_for_a_prediction,
 )
+WRITTEN_ANEW = (cells_have_the_size_of_the_design, claims_are_sentences)

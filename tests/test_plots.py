@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from cfgedu.plots import table
+from cfgedu.plots import arrow_sum, rotation, strip, table
+from cfgedu.schedule import linear
+from cfgedu.toy import Mixture, islands
 
 
 def test_a_table_lines_up_words_to_the_left_and_numbers_to_the_right(capsys):
@@ -31,3 +34,33 @@ def test_a_table_without_rows_is_its_headings(capsys):
 def test_a_row_of_another_length_is_named():
     with pytest.raises(ValueError, match=r"rows must have one entry for each of the 2 columns, got \(1, 2, 3\)"):
         table([(1, 2), (1, 2, 3)], ["a", "b"])
+
+
+# ---- pictures that a notebook needs ----
+
+
+def test_the_sum_of_two_arrows_ends_where_guidance_does():
+    ax, (un, cond) = Figure().subplots(), torch.tensor([[2.0, 0.5], [1.5, 1.25]])
+    assert arrow_sum(ax, un, cond, 3.0, other=(0, 1, -1)) is ax
+    dots = torch.tensor(ax.lines[1].get_xydata())
+    expected = torch.stack([un + r * (cond - un) for r in (-1, 0, 1, 3)])
+    torch.testing.assert_close(dots, expected.double())
+    assert [text.get_text() for text in ax.texts] == ["r = -1", "r = 0", "r = 1", "r = 3"]
+
+
+@pytest.mark.parametrize("t", [1, 300, 1000])
+def test_x_t_and_v_stand_at_a_right_angle(t):
+    ax = Figure().subplots()
+    assert rotation(ax, linear(), t) is ax
+    (u, w), (p, q) = [text.get_position() for text in ax.texts if text.get_text() in ("$x_t$", "$v$")]
+    assert u * p + w * q == pytest.approx(0)
+    assert (u / 1.13) ** 2 == pytest.approx(float(linear().alpha_bar[t]))
+
+
+def test_a_strip_has_its_own_full_range_of_greys_at_every_time():
+    """Also where the density is a needle between two rows of the picture."""
+    needle = Mixture(torch.tensor([[0.0, 0.03]]), torch.tensor([1e-3]), torch.ones(1), torch.tensor([0]))
+    for mixture in (islands(), needle):
+        picture = strip(Figure().subplots(), mixture, linear()).images[0].get_array().filled(np.nan)
+        assert np.isfinite(picture).all()
+        assert picture.max(0) == pytest.approx(np.ones(picture.shape[1]))
