@@ -20,6 +20,7 @@ from cfgedu.files import DATA, write
 from cfgedu.images import load
 from cfgedu.metrics import features, generate, judge_accuracy, judged, moments
 from cfgedu.models import Judge, weights_from
+from cfgedu.protocol import seeded
 from cfgedu.schedule import Schedule
 from cfgedu.training import __main__ as training
 from cfgedu.training import batches, train
@@ -59,7 +60,7 @@ def network(name, fresh):
 def judge(fresh):
     """Trains the classifier that judges MNIST's images, and keeps it if it is good enough; returns the exit code."""
     x, y = load("mnist")
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     with weights_from(generator):
         net = Judge(size=x.shape[-1])
     state = RUNS / f"{JUDGE}.safetensors"

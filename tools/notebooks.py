@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from PIL import Image
 
 from cfgedu import saving
+from cfgedu.files import write
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 1_500_000
@@ -178,13 +179,6 @@ def execute(path):
     return shrink(normalise(notebook)), seconds, float(probe.outputs[0].text)
 
 
-def write(path, text):
-    """Replaces the file in one step, so that an interrupted run leaves the old notebook."""
-    partial = path.with_suffix(".tmp")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
-
-
 def renew(path):
     """Executes one notebook and stores it; returns what went wrong, or None."""
     try:
@@ -198,7 +192,7 @@ def renew(path):
         return f"{size / 1e6:.2f} MB with its outputs, over the limit of {MOST_BYTES / 1e6} MB"
     changed = text != path.read_text(encoding="utf-8")
     if changed:
-        write(path, text)
+        write(path, text.encode())
     state = "changed" if changed else "as before"
     print(
         f"{path.relative_to(ROOT)!s:<60} {seconds:6.1f} s {peak:7.0f} MB peak {size / 1e3:7.0f} kB  {state}", flush=True

@@ -6,6 +6,7 @@ from itertools import product
 import torch
 
 from cfgedu.checks import Exercise, Guess
+from cfgedu.protocol import seeded
 
 
 def each(right: Sequence[float], slips: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
@@ -71,7 +72,7 @@ check_lines = Exercise(  # the r of five lines of code, in their order
 
 def box(r):
     """What a program with the scale r is given, and returns: un, cond and their mix, each (6, 2)."""
-    un, cond = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    un, cond = torch.randn(2, 6, 2, generator=seeded(1), dtype=torch.float64)
     return un, cond, torch.lerp(un, cond, r)
 
 

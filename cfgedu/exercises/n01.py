@@ -3,6 +3,7 @@
 import torch
 
 from cfgedu.checks import Exercise, Guess
+from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
 
 
@@ -13,7 +14,7 @@ def levels(*values):
 
 def uneven(T=9):
     """A table whose betas rise and fall."""
-    beta = 0.02 + 0.3 * torch.rand(T, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    beta = 0.02 + 0.3 * torch.rand(T, generator=seeded(1), dtype=torch.float64)
     return torch.cat([torch.ones(1, dtype=beta.dtype), (1 - beta).cumprod(0)])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from cfgedu.checkpoints import read, save_checkpoint
+from cfgedu.protocol import seeded
 from cfgedu.training.command import command_line, parse, recipe, shown
 from cfgedu.training.loop import batches, train
 from cfgedu.training.parallel import processes, rank, world
@@ -54,7 +55,7 @@ def carry_out(options: argparse.Namespace, command: str) -> str:
 
 
 def train_and_save(options: argparse.Namespace, command: str) -> str:
-    generator = torch.Generator().manual_seed(options.seed)
+    generator = seeded(options.seed)
     model, schedule, loss, x, y, about = recipe(options, generator)
     if rank() == 0:
         size = sum(p.numel() for p in model.parameters())
