@@ -32,7 +32,7 @@ check_scales = Exercise(  # [r of w = 0.1, w of guidance_scale = 7.5, r of plain
                 "the second: guidance_scale counts as r does, and w is asked for": 7.5,
                 "the second: the shift goes the other way, for w starts later than r and is the smaller number": 8.5,
             },
-            {"the third: r = 0 ignores the label; which r gives the answer with the label, as it is?": 0.0},
+            {"the third: r = 0 ignores the label, and the answer with the label, as it is, was asked for": 0.0},
         ),
     )
     | {"the first two are exchanged: the paper's number is a w, the script's an r": [6.5, 1.1, 1.0]},
@@ -59,11 +59,12 @@ check_lines = Exercise(  # the r of five lines of code, in their order
             },
             {
                 "line 4: these pipelines guide above 1 only; below, they return the answer with the label": 0.0,
-                "line 4: there is no shift in this library: what does it do below its threshold?": -1.0,
+                "line 4: there is no shift in this library; think of what it does below its threshold": -1.0,
             },
             {
                 "line 5: compare the order in which the labels go in with the names of the two halves": 3.0,
                 "line 5: exchanging un and cond does not flip the sign of r: write the sum out and collect": -3.0,
+                "line 5: it starts at the labelled answer, but its three differences lead away from the label": 4.0,
             },
         ),
     ),
@@ -95,7 +96,7 @@ check_black_box = Exercise(  # answer(un (B,2), cond (B,2), out (B,2)) -> the on
         "a ratio of two lengths is never negative, but r can be: compare entries, or project": lambda un, cond, out: (
             (out - un).norm() / (cond - un).norm()
         ),
-        "the ratio is upside down: how many differences fit into the step from un to out?": lambda un, cond, out: (
+        "the ratio is upside down: count the differences that fit into the step from un to out": lambda un, cond, out: (
             (cond - un).square().sum() / ((out - un) * (cond - un)).sum()
         ),
         "un and cond are exchanged: at out = un this gives 1, where it should be 0": lambda un, cond, out: along(
@@ -115,8 +116,13 @@ check_black_box = Exercise(  # answer(un (B,2), cond (B,2), out (B,2)) -> the on
         "un is taken off above only: the unit is the difference of the two answers": lambda un, cond, out: along(
             out - un, cond
         ),
-        "the sign: which way do you go from un to cond?": lambda un, cond, out: along(out - un, un - cond),
+        "the sign: the way from un to cond is cond - un": lambda un, cond, out: along(out - un, un - cond),
         "all entries tell the same r: return one number": lambda un, cond, out: (out - un) / (cond - un),
+        "both columns tell the same r: return one number": lambda un, cond, out: ((out - un) / (cond - un)).mean(0),
+        "all rows tell the same r: return one number": lambda un, cond, out: ((out - un) / (cond - un)).mean(1),
+        "the product is not yet a ratio: divide by the squared length of cond - un": lambda un, cond, out: (
+            (out - un) * (cond - un)
+        ).sum(),
     },
     inputs=lambda: {f"at r = {r}": box(r) for r in (4.0, -1.0, 0.0, 0.5, 1.0)},
 )
@@ -125,7 +131,7 @@ check_guess_islands = Guess(
     name="an island at r = 4",
     right="narrower",
     choices={
-        "wider": "Wider would be less typical of the class, and guidance asks for more.",
+        "wider": "Wider islands would reach into their neighbours, and guidance leads away from these.",
         "same": "That holds at r = 1, where the samples are the data again.",
         "narrower": "",
     },
