@@ -146,7 +146,9 @@ check_time_of_snr = Exercise(  # answer(alpha_bar (T+1,), snr) -> the first t at
         "this is where alpha_bar itself falls below the number": lambda a, snr: first(a < snr),
         "this is where sqrt(alpha_bar) falls below the number": lambda a, snr: first(a.sqrt() < snr),
         "the ratio is upside down: signal over noise": lambda a, snr: first(1 / snr_of(a) > snr),
-        "one too early: at this t the SNR is not yet below": lambda a, snr: first(snr_of(a) < snr) - 1,
+        "one too early: at this t the SNR is not yet below (in alpha_bar[1:], entry 0 is time 1)": lambda a, snr: (
+            first(snr_of(a) < snr) - 1
+        ),
         "one too late: entry t of the table is time t, for alpha_bar[0] = 1 stands in front": lambda a, snr: (
             first(snr_of(a) < snr) + 1
         ),
@@ -194,7 +196,9 @@ check_larger_images = Exercise(  # answer(alpha_bar (T+1,), k) -> the table (T+1
             k**0.5 * (1 - a) / a
         ),
         "the square of k: an SNR is a ratio of variances already": lambda a, k: table(k**2 * (1 - a) / a),
-        "the noise is multiplied by k, but then signal and noise no longer sum to 1": lambda a, k: 1 - k * (1 - a),
+        "the noise is k times larger, but at the cost of the signal: their ratio falls by more than k": lambda a, k: (
+            1 - k * (1 - a)
+        ),
         "the betas are multiplied by k: that changes the steps, and the SNR by another factor at each t": lambda a, k: (
             torch.cat([a[:1], (1 - k * betas(a)).cumprod(0)])
         ),
