@@ -3,7 +3,7 @@
 A step is a pure function (x, eps, a_t, a_s, z) -> x_s of the current x (B,*D), the predicted noise eps, the signal
 levels a_t and a_s > a_t as Python floats, and fresh noise z ~ N(0, I). It knows no network, no label and no guidance.
 In all of them beta = 1 - a_t / a_s is the variance of the noise that the forward process adds between s and t. All are
-of first order: with twice as many steps, the moments of the samples are wrong by half as much.
+of first order: once steps are short, with twice as many of them the moments of the samples are wrong by half as much.
 """
 
 from collections import deque

@@ -54,4 +54,4 @@ def test_each_of_several_numbers_is_diagnosed(capsys):
     assert "the second: the shift goes the other way" in out
     assert "the third" not in out
     assert not check_scales([1.1, 6.5, 3.0])
-    assert "1 of 3 numbers are not right." in capsys.readouterr().out
+    assert "1 of 3 numbers is not right." in capsys.readouterr().out

@@ -70,7 +70,7 @@ def difference(got, expected, atol: float, truths: bool = False, hidden: bool = 
         if a.shape != b.shape and not a.numel() == b.numel() == 1:
             if a.ndim == b.ndim == 1:
                 return f"The shapes differ: {len(b)} numbers are asked for, got {len(a)}."
-            if a.shape[1:] == b.shape and len(a) > 1 and agree((a[-1],), (b,), atol):
+            if b.ndim and a.shape[1:] == b.shape and len(a) > 1 and agree((a[-1],), (b,), atol):
                 return "That is the whole trajectory: the answer is its end, the last one."
             return f"The shapes differ: expected {tuple(b.shape)}, got {tuple(a.shape)}."
     a, b = (torch.cat([part.flatten() for part in parts]) for parts in (got, expected))
@@ -83,7 +83,8 @@ def difference(got, expected, atol: float, truths: bool = False, hidden: bool = 
     if a.numel() == 1:
         return "That is not it." if truths else f"The number is too {'large' if a.item() > b.item() else 'small'}."
     if hidden:
-        return f"{int((~torch.isclose(a, b, rtol=atol, atol=atol)).sum())} of {a.numel()} numbers are not right."
+        off = int((~torch.isclose(a, b, rtol=atol, atol=atol)).sum())
+        return f"{off} of {a.numel()} numbers {'is' if off == 1 else 'are'} not right."
     return f"The largest difference is {float((a - b).abs().max()):.3g}."
 
 
