@@ -24,6 +24,10 @@ LEVELS = {
         a[t - 1],
         a[max(s - 1, 0)],
     ),
+    "the levels are one index off, and at s = 0 the index -1 takes the last level, pure noise": lambda a, t, s: (
+        a[t - 1],
+        a[s - 1],
+    ),
     "a_t and a_s are swapped": lambda a, t, s: (a[s], a[t]),
     "both levels are a_t: the step ends at a_s": lambda a, t, s: (a[t], a[t]),
     "a step takes the levels alpha_bar themselves, not their roots": lambda a, t, s: (a[t] ** 0.5, a[s] ** 0.5),

@@ -73,6 +73,12 @@ check_ddim_as_euler = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: an Euler 
         "du = eps d sigma is about u, and x itself takes no such step": lambda x, eps, a_t, a_s, z: (
             x + (clock(a_s) - clock(a_t)) * eps
         ),
+        "the step in sigma was added after u had become x: it needs the factor sqrt(a_s) too": (
+            lambda x, eps, a_t, a_s, z: (a_s / a_t) ** 0.5 * x + (clock(a_s) - clock(a_t)) * eps
+        ),
+        "x is scaled rightly, and eps got a difference of sqrt(1 - a): the clock is sqrt((1 - a) / a)": (
+            lambda x, eps, a_t, a_s, z: (a_s / a_t) ** 0.5 * x + ((1 - a_s) ** 0.5 - (1 - a_t) ** 0.5) * eps
+        ),
         "z is fresh noise: the slope is the predicted eps": lambda x, eps, a_t, a_s, z: euler(x, z, a_t, a_s, z),
         "a_t and a_s are exchanged: the step begins at t": lambda x, eps, a_t, a_s, z: euler(x, eps, a_s, a_t, z),
         "that is the step of the score: the slope du / d sigma is eps itself": lambda x, eps, a_t, a_s, z: euler(
@@ -139,6 +145,13 @@ check_beta_step = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: DDPM's mean, 
         ),
         "the mean is DDIM's, which keeps all of the predicted noise: take DDPM's": lambda x, eps, a_t, a_s, z: (
             ddim_step(x, eps, a_t, a_s, z) + (1 - a_t / a_s) ** 0.5 * z
+        ),
+        "beta in place of beta-tilde in the formula with eta: that changes the mean too, or has no root": (
+            lambda x, eps, a_t, a_s, z: (
+                a_s**0.5 * (x - (1 - a_t) ** 0.5 * eps) / a_t**0.5
+                + (a_t / a_s - a_s) ** 0.5 * eps  # 1 - a_s - beta, below 0 where the step is long or late
+                + (1 - a_t / a_s) ** 0.5 * z
+            )
         ),
         "eps in the mean is not divided by sqrt(1 - a_t)": lambda x, eps, a_t, a_s, z: with_noise(
             lambda a_t, a_s: (1 - a_t / a_s) ** 0.5
