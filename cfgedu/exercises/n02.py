@@ -56,6 +56,9 @@ check_gaussian_score = Exercise(  # answer(x, mean, std, a) -> the score at x of
         "the data's variance is not scaled: a factor acts on a variance by its square": lambda x, m, s, a: (
             pull(x, m, a) / (s**2 + 1 - a)
         ),
+        "the data's variance is scaled by sqrt(a): a factor acts on a variance by its square, here a": (
+            lambda x, m, s, a: pull(x, m, a) / (a**0.5 * s**2 + 1 - a)
+        ),
         "only the noise has been counted: the data have a width of their own": lambda x, m, s, a: (
             pull(x, m, a) / (1 - a)
         ),
@@ -115,6 +118,9 @@ check_factor = Exercise(  # answer(x (N,D), field (N,D)) -> the c in field = c t
         "the sign: the score itself gives -D, and its factor is 1": lambda x, field: products(x, field) / x.shape[1],
         "that is the mean of x . field: compare it with what the score would give": products,
         "the mean over the points is missing": lambda x, field: -(x * field).sum() / x.shape[1],
+        "one number for each point: take their mean, since the identity is about that": lambda x, field: (
+            -(x * field).sum(1) / x.shape[1]
+        ),
         "upside down: this is what to multiply the field by": lambda x, field: -x.shape[1] / products(x, field),
         "this is a fit by -x, the score of N(0, I): the data may have any other density": lambda x, field: (
             -(x * field).sum() / x.square().sum()
@@ -166,6 +172,9 @@ check_trust = Exercise(  # answer(std, a) -> the k in E[x_0 given x_t] = mean + 
         "the root of the weight: variances are weighed, not standard deviations": lambda std, a: trust(std, a) ** 0.5,
         "a ratio of signal to noise: k is the share of the signal in their sum": lambda std, a: a * std**2 / (1 - a),
         "upside down: k lies between 0 and 1": lambda std, a: 1 / trust(std, a),
+        "this comes from the score of the CLEAN density: Tweedie's formula needs that of x_t": lambda std, a: (
+            1 - (1 - a) / std**2
+        ),
         "(1 - a) times the score, not yet put together with x_t: collect what multiplies x_t": lambda std, a: (
             -(1 - a) / variance(std, a)
         ),
@@ -217,6 +226,9 @@ check_score_from_v = Exercise(  # answer(x, v, a) -> the score, for a network th
         "x_0 is taken for eps: look at the rotation picture, which arrow is which?": score_from(x0_from_v),
         "the two roots are swapped: which of the two arrows lies nearer to eps when there is little noise?": score_from(
             lambda x, v, a: (1 - a) ** 0.5 * v + a**0.5 * x
+        ),
+        "v is divided by sqrt(a), but it holds x_0 as well: eps is a sum of v and x_t, each times a root": score_from(
+            lambda x, v, a: v / a**0.5
         ),
         "the rotation runs the other way: eps lies between x_t and v": score_from(
             lambda x, v, a: a**0.5 * v - (1 - a) ** 0.5 * x
