@@ -29,8 +29,12 @@ check_x0_weight = Exercise(  # answer(a) -> the weight w for which w (x0_hat - x
         "1 / (1 - a) forgets that x_0 is multiplied by sqrt(a) in x_t": lambda a: 1 / (1 - a),
         "a forgets that eps is multiplied by sqrt(1 - a) in x_t": lambda a: a,
         "1 / a is the factor between the losses of v and eps": lambda a: 1 / a,
-        "no weight at all: the two losses are equal where signal and noise are": lambda a: a**0,
-        "this is a sum of both parts: solve x_t = sqrt(a) x_0 + sqrt(1 - a) eps for x_0": lambda a: 1 / (a * (1 - a)),
+        "no weight at all: the two losses agree at a = 0.5 only, where signal and noise are equally strong": lambda a: (
+            a**0
+        ),
+        "this adds two weights, 1 / a and 1 / (1 - a): solve x_t = sqrt(a) x_0 + sqrt(1 - a) eps for x_0": lambda a: (
+            1 / (a * (1 - a))
+        ),
     },
     inputs=lambda: {f"at a = {a}": (level(a),) for a in (0.7, 0.2, 0.95)},
 )
@@ -62,17 +66,22 @@ check_v_floor = Exercise(  # answer(v, a) -> the floor of the v loss, per dimens
         "the factor between the errors is used the wrong way: an error in v is the larger one": lambda v, a: (
             a**2 * v / variance(v, a)
         ),
-        "the factor counts twice: the eps floor has one a to give away": lambda v, a: v / (a * variance(v, a)),
+        "the squared factor between the errors is applied once too often": lambda v, a: v / (a * variance(v, a)),
         "this is the floor of the unweighted score loss": lambda v, a: a * v / (1 - a) / variance(v, a),
         "this is the variance of the target itself: the best prediction takes some of it away": lambda v, a: (
             a + (1 - a) * v
         ),
-        "the two floors of eps and x_0 do not add up, for the errors are one and the same": lambda v, a: (
+        "the floors of eps and x_0 do not add up: at a given x_t one error fixes the other": lambda v, a: (
             (a**2 + (1 - a) ** 2) * v / variance(v, a)
         ),
         "this is the variance of the data: seeing x_t takes some of it away": lambda v, a: v * a**0,
         "upside down: without any variance of the data there is nothing to guess": lambda v, a: variance(v, a) / v,
         "this is what is explained, and the floor is what is left": lambda v, a: 1 - v / variance(v, a),
+        "this is the part of eps that x_t explains: find what it leaves, and of the target": lambda v, a: (
+            (1 - a) / variance(v, a)
+        ),
+        "v is the variance of the data already: do not square it": lambda v, a: v**2 / variance(v**2, a),
+        "the arguments come as (v, a): first the variance, then the signal level": lambda v, a: a / variance(a, v),
     },
     inputs=lambda: {
         "v = 0.3, a = 0.6": (0.3, level(0.6)),
@@ -110,6 +119,13 @@ check_times = Exercise(  # answer(alpha_bar) -> p (T,), entry i for t = i + 1: t
         "this is the softmax of the weights: divide each by their sum": lambda a: torch.softmax(1 / (1 - a[1:]), 0),
         "divided by T, as a mean is: divide by the sum of the weights": lambda a: 1 / (1 - a[1:]) / (len(a) - 1),
         "divided by the largest weight: divide by the sum": lambda a: (1 - a[1]) / (1 - a[1:]),
+        "divided by the mean of the weights: divide by their sum": lambda a: 1 / (1 - a[1:]) / (1 / (1 - a[1:])).mean(),
+        "this makes the sum of the squares 1: make the sum of the probabilities 1": lambda a: (
+            1 / (1 - a[1:]) / (1 / (1 - a[1:])).norm()
+        ),
+        "1 / a grows with t: the weight follows the noise, and is largest where it is smallest": lambda a: shares(
+            1 / a[1:]
+        ),
         "back to front: entry 0 is t = 1, where the noise is smallest": lambda a: shares(1 / (1 - a[1:])).flip(0),
         "t = 0 is among the times: one too many, and a division by zero": lambda a: shares(1 / (1 - a)),
         "one too many: t = 0 is clean data and has no noise to predict": lambda a: shares(
@@ -133,5 +149,6 @@ check_guess_floor = Guess(
     name="the eps loss of the exact answer, label known, mean over t",
     right=0.185,
     near=0.06,
-    why="Nobody can know which noise it was, least of all where there is little of it: at small t the loss is near 1.",
+    why="At small t nobody can know which noise it was, and the loss is near 1; at large t x_t is almost all noise, "
+    "and the loss is near 0.",
 )
