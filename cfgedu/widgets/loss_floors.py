@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from cfgedu.metrics import buckets
-from cfgedu.plots import CLASSES, GUIDED, UN, color
+from cfgedu.plots import GUIDED, UN, color
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
@@ -70,12 +70,13 @@ def targets_panel(ax):
     best = stage.line(ax, "X", color=GUIDED, markeredgecolor="white", markersize=12, zorder=4)
     ax.plot([], [], "o", color=UN, markersize=4, label="noises that may be in $x_t$")
     ax.plot([], [], "X", color=GUIDED, markersize=9, label="their mean: the best answer")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    key = moving(ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16)).get_lines()[0])
     title = moving(ax.set_title("targets at one $x_t$"))
 
     def show(t, label, noise, mean):
         targets.set_offsets(noise.numpy())
         targets.set_color(color(label))
+        key.set_color(color(label))
         best.set_data(*mean.T.numpy())
         title.set_text(f"targets at one $x_t$,  t = {t}")
 
@@ -86,7 +87,7 @@ def floors_panel(ax, spans):
     """The floor of both losses in each bucket of times, a grey bar behind the bucket chosen."""
     places = list(range(1, len(spans) + 1))
     bar = moving(ax.axvspan(0.5, 1.5, color="#EEEEEE", zorder=0))
-    names = {"DSM, unweighted": CLASSES[1], "eps loss": CLASSES[0]}
+    names = {"DSM, unweighted": "#B5893C", "eps loss": "#332288"}  # no class's colours
     lines = [moving(ax.semilogy(places, places, "o-", color=c, label=name)[0]) for name, c in names.items()]
     ax.set(xlim=(0.5, len(spans) + 0.5), ylim=(1e-4, 3e4), xlabel="bucket of times t", ylabel="floor of the loss")
     ax.set_xticks(places, [f"{low}–{high}" for low, high in spans], rotation=45, ha="right", fontsize=9)

@@ -94,10 +94,11 @@ def belief_panel(ax):
     dot, mean = place(ax, "white", "$x_t$"), place(ax, MEAN, "$\\hat x_0$, the mean of blue")
     patch = ax.plot([], [], "s", color=BELIEF, label="$p(x_0\\,|\\,x_t)$")
     ax.legend(handles=[dot, *patch, mean], loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    ax.set_title("the same as $\\hat x_0$, over the clean data")
+    ax.set_title("where $x_t$ may come from")
 
     def show(colors, belief, x, x0):
-        clean.set_data(stage.square((255 * ((1 - 0.9 * belief) * colors + 0.9 * belief * blue)).byte()))
+        pale = (1 + colors) / 2  # the data behind are paler than the blue is at its faintest
+        clean.set_data(stage.square((255 * ((1 - 0.9 * belief) * pale + 0.9 * belief * blue)).byte()))
         dot.set_data(*x.T)
         mean.set_data(*x0.T)
 
