@@ -168,6 +168,11 @@ def homogeneous(s_un, scores):
     return torch.linalg.solve(rows, torch.cat([s_un, torch.zeros_like(s_un[:, :1])], 1))
 
 
+def transposed(s_un, scores):
+    columns = torch.cat([scores, torch.ones_like(scores[..., :1])], 2)
+    return torch.linalg.solve(columns, torch.cat([s_un, torch.ones_like(s_un[:, :1])], 1))
+
+
 check_read_posterior = Exercise(
     name="the posterior, read off four arrows",
     right=(barycentric, from_the_last_arrow, areas_in_numpy),
@@ -177,6 +182,7 @@ check_read_posterior = Exercise(
             lambda s_un, scores: shared(two_equations(s_un, scores))
         ),
         "the third equation has a 0 on its right-hand side: the weights sum to 1": homogeneous,
+        "the matrix is transposed: each equation is a row, and each class a column": transposed,
         "the weights are right and in another order: weight c belongs to scores[:, c]": (
             lambda s_un, scores: barycentric(s_un, scores).flip(1)
         ),
@@ -203,7 +209,7 @@ check_guess_average = Guess(
     name="where the averages' samples lie",
     right="between",
     choices={
-        "on the islands": "The shares would be wrong then, and the places right. But no class need explain the point.",
+        "on the islands": "On an island the other classes find a point improbable, and an average avoids that.",
         "between": "",
         "on the largest": "The weights of an average never change, so no class wins at a point, not even the largest.",
     },
