@@ -5,7 +5,7 @@ import re
 import torch
 from torch import nn
 
-from cfgedu.models import TwinMLP, weights_from
+from cfgedu.models import MLP, TwinMLP, weights_from
 from cfgedu.protocol import NULL, seeded
 from cfgedu.toy import Mixture
 
@@ -96,6 +96,11 @@ def random_network(make, seed: int = 0):
             if not p.any():
                 p.normal_(std=0.2, generator=generator)
     return net.eval()
+
+
+def network(kind=MLP, seed: int = 0):
+    """A tiny random network for 8x8 digits."""
+    return random_network(lambda: kind(10, dim=64, width=8, depth=2), seed)
 
 
 class LeakyTwin(TwinMLP):

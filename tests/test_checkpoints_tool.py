@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from helpers import network
 from test_images import REAL
 
 from cfgedu import checkpoints as files
@@ -169,14 +170,6 @@ def test_the_sweep_reads_the_shipped_names(folder, monkeypatch):
 
 
 # ---- the sweep ----
-
-
-def network(kind=MLP, seed=0):
-    with weights_from(seeded(seed)):
-        net = kind(10, dim=64, width=8, depth=2)
-        for outlet in [net.outlet] if kind is MLP else [net.outlet_un, net.outlet_cond]:
-            torch.nn.init.normal_(outlet.weight, std=0.1)
-    return net.eval()
 
 
 @pytest.fixture

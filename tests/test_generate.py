@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import network
 
 from cfgedu import metrics
 from cfgedu.guidance import guided, null_pair, pair_of
@@ -12,14 +13,6 @@ from cfgedu.samplers import SAMPLERS, sample
 from cfgedu.schedule import linear
 
 S = linear()
-
-
-def network(kind=MLP, seed=0):
-    with weights_from(seeded(seed)):
-        net = kind(10, dim=64, width=8, depth=2)
-        for outlet in [net.outlet] if kind is MLP else [net.outlet_un, net.outlet_cond]:
-            torch.nn.init.normal_(outlet.weight, std=0.1)
-    return net.eval()
 
 
 def small_judge():

@@ -75,11 +75,12 @@ class Exercise:
 
     def compare_at_all(self, answer) -> Verdict:
         """The verdict on a function: the expected values are formed first, and all calls get copies of the inputs."""
-        wanted = {place: call(self.right[0], *given) for place, given in self.inputs().items()}
+        inputs = self.inputs()
+        wanted = {place: call(self.right[0], *given) for place, given in inputs.items()}
         expected = {place: numbers(value) for place, value in wanted.items()}
         if not callable(answer):
             raise Unfit(f"a function is asked for, got {shortened(answer)}: give its name, without a call")
-        returned = {place: call(answer, *given) for place, given in self.inputs().items()}
+        returned = {place: call(answer, *given) for place, given in inputs.items()}
         if any(unanswered(value) for value in returned.values()):
             return not_yet(self.name)
         got = {place: numbers(value) for place, value in returned.items()}
@@ -87,7 +88,7 @@ class Exercise:
         if not places:
             return right(self.name)
         for mistake, function in self.wrong.items():
-            values = {place: outcome(function, given) for place, given in self.inputs().items()}
+            values = {place: outcome(function, given) for place, given in inputs.items()}
             if all(value is not None and agree(got[place], value, self.atol) for place, value in values.items()):
                 return wrong(self.name, shown(got, expected, places[0]), f"Likely mistake: {mistake}.")
         words = factor_in_words([(got[place], expected[place]) for place in expected], self.atol)
