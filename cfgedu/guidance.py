@@ -171,6 +171,26 @@ def from_v(v: Field, schedule: Schedule) -> Denoiser:
     return wrapped(_from_v, v, schedule)
 
 
+def _from_velocity(velocity, schedule, x, t, y):
+    signal, noise_level = schedule.signal(t, x), schedule.noise_level(t, x)  # (B,1,..,1)
+    k = signal + noise_level
+    u = noise_level / k
+    z = x / k  # (1 - u) x_0 + u eps, on the straight path
+    velocity_hat = velocity(z, u.flatten().expand(len(x)), y)
+    require_same_shape("the model's prediction", velocity_hat, x)
+    return z + (1 - u) * velocity_hat
+
+
+def from_velocity(velocity: Callable[[Tensor, Tensor, Tensor], Tensor], schedule: Schedule) -> Denoiser:
+    """A model of flow matching's velocity eps - x_0 as a Denoiser: eps = z + (1 - u) velocity(z, u, y)
+
+    at z = (1 - u) x_0 + u eps = x / k, with k = sqrt(a_t) + sqrt(1 - a_t) and u = sqrt(1 - a_t) / k: every x_t of every
+    schedule lies on the straight path, once it is scaled (Lipman et al., arXiv 2210.02747, sec. 4.1).
+    velocity: (z (B,*D), u (B,) in x's dtype, from 0 for clean data to 1 for noise, y (B,)) -> (B,*D).
+    """
+    return wrapped(_from_velocity, velocity, schedule)
+
+
 def _clip_x0(model, schedule, lo, hi, x, t, y):
     eps = model(x, t, y)
     require_same_shape("the model's prediction", eps, x)

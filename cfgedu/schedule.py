@@ -132,3 +132,14 @@ def cosine(T: int = 1000, s: float = 0.008, beta_max: float = 0.999) -> Schedule
     u = torch.linspace(0, 1, T + 1, **CPU64)
     f = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2
     return from_betas((1 - f[1:] / f[:-1]).clamp(max=beta_max))
+
+
+def straight(T: int = 1000, last: float = 0.999) -> Schedule:
+    """The levels of flow matching's path (1 - u) x_0 + u eps at u = last t / T: a_t = (1 - u)^2 / ((1 - u)^2 + u^2)
+
+    (Lipman et al., arXiv 2210.02747; Liu et al., arXiv 2209.03003). `last` lies below 1, where no signal would be left.
+    """
+    T = require_count("T", T)
+    require_between("last", (last,), 0, 1)
+    u = last * torch.linspace(0, 1, T + 1, **CPU64)
+    return Schedule((1 - u) ** 2 / ((1 - u) ** 2 + u**2))

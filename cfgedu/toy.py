@@ -192,6 +192,22 @@ def islands() -> Mixture:
     return _mixture(mean, [0.35, 0.3] * 3, weight, [0, 0, 1, 1, 2, 2])
 
 
+def contested() -> Mixture:
+    """2 classes on a line: class 0 has a far mode and one beside the only mode of class 1, which contests it."""
+    return _mixture([[-2.2, 0.0], [0.3, 0.0], [1.3, 0.0]], [0.25] * 3, [0.25, 0.25, 0.5], [0, 0, 1])
+
+
+def two_attributes() -> tuple[Mixture, Mixture]:
+    """One cloud of four Gaussians under two labellings: the first attribute is left or right, the second down or up.
+
+    Right goes with up more often than with down, so either attribute tells something of the other. Both at once are
+    Mixture(a.mean, a.std, a.weight, 2 * a.label + b.label).
+    """
+    mean = [[-1.0, -0.8], [-0.8, 1.0], [0.8, -1.0], [1.0, 0.8]]
+    std, weight = [0.45, 0.35, 0.35, 0.45], [0.35, 0.15, 0.15, 0.35]
+    return _mixture(mean, std, weight, [0, 0, 1, 1]), _mixture(mean, std, weight, [0, 1, 0, 1])
+
+
 def spirals(K: int = 3, J: int = 32) -> Mixture:
     """K interleaved spiral arms, one class each, of J narrow components."""
     place = [(k, (j + 0.5) / J) for k in range(K) for j in range(J)]
