@@ -11,7 +11,7 @@ from cfgedu.guidance import clip_x0, from_score, from_v, from_x0, guided, null_p
 from cfgedu.losses import drop_labels, dsm_loss, eps_loss, twin_loss
 from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, ddpm_step, sample, trajectory
-from cfgedu.schedule import Schedule, cosine, linear
+from cfgedu.schedule import Schedule, cosine, linear, straight
 from cfgedu.toy import Mixture, islands
 
 S = linear()
@@ -327,7 +327,7 @@ def test_table(table, error, words):
 
 @pytest.mark.parametrize("T", [0, -1, 1.5, True, None, "10"])
 def test_T(T):
-    for make in (linear, cosine):
+    for make in (linear, cosine, straight):
         with complain(ValueError, "T must be an int of 1 or more", f"got {T!r}"):
             make(T)
 
@@ -342,6 +342,9 @@ def test_parameters_of_the_named_schedules():
     for beta_max in (0.0, 1.0, float("nan")):
         with complain(ValueError, "beta_max must lie strictly between 0 and 1", f"got {beta_max}"):
             cosine(beta_max=beta_max)
+    for last in (0, 1, 1.5, float("nan")):
+        with complain(ValueError, "last must lie strictly between 0 and 1"):
+            straight(last=last)
 
 
 @pytest.mark.parametrize("n", [0, 1001, -1, 2.0, True, None])

@@ -13,6 +13,7 @@ from cfgedu.guidance import (
     clip_x0,
     from_score,
     from_v,
+    from_velocity,
     from_x0,
     guidance_vector,
     guided,
@@ -24,7 +25,8 @@ from cfgedu.guidance import (
     within,
 )
 from cfgedu.protocol import NULL, seeded
-from cfgedu.schedule import cosine, linear
+from cfgedu.samplers import ddim_step, sample
+from cfgedu.schedule import cosine, linear, straight
 
 SCHEDULE = linear()
 seeds = st.integers(0, 2**32 - 1)
@@ -312,7 +314,7 @@ def test_guidance_commutes_with_the_parametrisation(seed, r, end):
     schedule = {"linear": SCHEDULE, "cosine": cosine()}[end]
     x, t, y = random_batch(seed, 3, schedule.T)
     a, b = Net(seed=seed % 97), Net(seed=seed % 89 + 100)
-    for wrap in (from_score, from_x0, from_v):
+    for wrap in (from_score, from_x0, from_v, from_velocity):
         guided_first = wrap(guided(two_models(a, b), r), schedule)
         guided_after = guided(two_models(wrap(a, schedule), wrap(b, schedule)), r)
         torch.testing.assert_close(guided_first(x, t, y), guided_after(x, t, y), rtol=1e-10, atol=1e-10)
@@ -325,6 +327,50 @@ def test_each_parametrisation_gives_back_the_eps_it_was_made_from(seed, D):
     for wrap, convert in ((from_score, SCHEDULE.score), (from_x0, SCHEDULE.x0), (from_v, SCHEDULE.v)):
         model = wrap(lambda x, t, y, convert=convert: convert(x, t, net(x, t, y)), SCHEDULE)
         torch.testing.assert_close(model(x, t, y), net(x, t, y), rtol=1e-10, atol=1e-10)
+
+
+@given(seed=seeds, D=st.sampled_from([POINTS, IMAGES]), end=st.sampled_from(["linear", "straight"]))
+def test_a_velocity_is_one_more_affine_reading(seed, D, end):
+    """velocity = eps - x_0 on the straight path, whatever schedule the sampler runs on."""
+    schedule = {"linear": SCHEDULE, "straight": straight()}[end]
+    x, t, y = random_batch(seed, 3, 1000, D=D)
+    net, asked = Net(D=D), []
+    eps = net(x, t, y)
+
+    def velocity(z, u, y):
+        asked.append((z, u))
+        return eps - schedule.x0(x, t, eps)
+
+    torch.testing.assert_close(from_velocity(velocity, schedule)(x, t, y), eps, rtol=1e-9, atol=1e-9)
+    [(z, u)] = asked
+    assert (u.shape, u.dtype) == (t.shape, x.dtype)
+    side = u.reshape(-1, *[1] * (x.ndim - 1))
+    torch.testing.assert_close(z, (1 - side) * schedule.x0(x, t, eps) + side * eps, rtol=1e-9, atol=1e-9)
+    if end == "straight":
+        torch.testing.assert_close(u, 0.999 * t.double() / 1000, rtol=1e-9, atol=1e-9)
+
+
+def test_a_velocity_of_another_shape_is_refused():
+    x, t, y = random_batch(0, 3, 1000)
+    with pytest.raises(ValueError, match="the model's prediction"):
+        from_velocity(lambda z, u, y: z[:, :1], SCHEDULE)(x, t, y)
+
+
+@pytest.mark.parametrize("r", [0.0, 1.0, 4.0])
+def test_guided_ddim_is_guided_euler_on_the_velocity(r):
+    """One DDIM step from u_t to u_s on the straight path is z_s = z_t + (u_s - u_t) velocity, to rounding."""
+    schedule, mixture = straight(50, 0.98), random_mixture(0, 3, 6)
+    pair = null_pair(mixture.denoiser(schedule))
+    x = torch.randn(64, 2, generator=seeded(1), dtype=torch.float64)
+    y = torch.arange(64) % 3
+    scale = schedule.alpha_bar.sqrt() + (1 - schedule.alpha_bar).sqrt()  # x = scale z
+    z = x / scale[50]
+    for t in range(50, 0, -1):
+        at = torch.full_like(y, t)
+        eps_un, eps_cond = pair(scale[t] * z, at, y)
+        v_un, v_cond = (eps - schedule.x0(scale[t] * z, at, eps) for eps in (eps_un, eps_cond))
+        z = z - 0.98 / 50 * (v_un + r * (v_cond - v_un))
+    torch.testing.assert_close(sample(ddim_step, guided(pair, r), schedule, x, y), z, rtol=1e-10, atol=1e-10)
 
 
 def test_guidance_does_not_commute_with_clipping():
@@ -358,7 +404,7 @@ def test_every_wrapper_knows_the_number_of_classes():
     model, plain = Recorder(K=7), lambda x, t, y: x
     pairs = [null_pair(model), two_models(plain, model), two_models(unconditional(model), model), model.pair]
     wrapped = [guided(pair, 2.0) for pair in pairs] + [
-        f(model, SCHEDULE) for f in (from_score, from_x0, from_v, clip_x0)
+        f(model, SCHEDULE) for f in (from_score, from_x0, from_v, from_velocity, clip_x0)
     ]
     wrapped += [
         unconditional(model),

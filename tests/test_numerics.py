@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 from helpers import random_batch
+from torch import nn
 from torch.func import grad, vmap
 from torch.overrides import TorchFunctionMode
 
@@ -15,6 +16,7 @@ from cfgedu.guidance import (
     clip_x0,
     from_score,
     from_v,
+    from_velocity,
     from_x0,
     guidance_vector,
     guided,
@@ -44,6 +46,17 @@ def net(kind=MLP, **size):
     return made
 
 
+class Path(nn.Module):
+    """A network of a velocity at u in [0, 1], made of one that counts its times."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.K = net, net.K
+
+    def forward(self, z, u, y):
+        return self.net(z, (u * 999).long() + 1, y)
+
+
 def wrappers(model, twin):
     pair = null_pair(model)
     return {
@@ -59,6 +72,7 @@ def wrappers(model, twin):
         "from_score": from_score(model, S),
         "from_x0": from_x0(model, S),
         "from_v": from_v(model, S),
+        "from_velocity": from_velocity(Path(model), S),
         "guidance_vector": guidance_vector(pair, S),
         "exact": islands().denoiser(S),
         "guided exact": guided(null_pair(islands().denoiser(S)), 2.0),
@@ -281,6 +295,7 @@ def test_where_a_value_check_forbids_vmap_a_sentence_says_what_to_do():
         lambda model: guided(two_models(model, net()), 2.0),
         lambda model: from_x0(model, S),
         lambda model: from_v(model, S),
+        lambda model: from_velocity(model, S),
         lambda model: clip_x0(model, S),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfgedu.protocol import seeded
-from cfgedu.schedule import Schedule, cosine, even_angles, linear, times
+from cfgedu.schedule import Schedule, cosine, even_angles, linear, straight, times
 
 LINEAR, COSINE = linear(), cosine()
 both_schedules = pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
@@ -40,6 +40,15 @@ def test_known_values_of_the_cosine_schedule():
     f = [math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2 for u in (0, 0.5)]
     assert COSINE.alpha_bar[500].item() == pytest.approx(f[1] / f[0], rel=1e-12)
     assert (1 - COSINE.alpha_bar[-1] / COSINE.alpha_bar[-2]).item() == pytest.approx(0.999, rel=1e-9)  # beta_max
+
+
+def test_the_straight_path_is_even_in_u():
+    schedule = straight(10, 0.9)
+    signal, noise = schedule.alpha_bar.sqrt(), (1 - schedule.alpha_bar).sqrt()
+    u = torch.linspace(0, 0.9, 11, dtype=torch.float64)
+    torch.testing.assert_close(noise / (signal + noise), u, rtol=1e-12, atol=1e-15)
+    assert schedule.alpha_bar[0] == 1
+    assert straight().alpha_bar[-1].item() == pytest.approx(1e-6, rel=3e-3)
 
 
 def test_every_twentieth_level_ends_where_the_long_table_ends():

@@ -11,10 +11,18 @@ from torch.distributions import Normal
 
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import cosine, linear
-from cfgedu.toy import Mixture, branches, gaussian, islands, oracle, spirals, two_gaussians
+from cfgedu.toy import Mixture, branches, contested, gaussian, islands, oracle, spirals, two_attributes, two_gaussians
 
 SCHEDULES = {"linear": linear(), "cosine": cosine()}
-NAMED = {"two_gaussians": two_gaussians, "islands": islands, "spirals": spirals, "branches": branches}
+NAMED = {
+    "two_gaussians": two_gaussians,
+    "islands": islands,
+    "spirals": spirals,
+    "branches": branches,
+    "contested": contested,
+    "first attribute": lambda: two_attributes()[0],
+    "second attribute": lambda: two_attributes()[1],
+}
 named = pytest.mark.parametrize("name", NAMED)
 
 # one world: a mixture of J >= K components in D dimensions, a schedule, and a batch (x, t, y) with and without labels
@@ -330,3 +338,16 @@ def test_the_oracle_knows_the_answer():
     eps = torch.randn(x0.shape, generator=seeded(1), dtype=torch.float64)
     x = linear().noise(x0, t, eps)
     torch.testing.assert_close(oracle(linear(), x0)(x, t, y), eps, rtol=1e-9, atol=1e-9)
+
+
+def test_two_attributes_are_one_cloud_under_two_labellings():
+    first, second = two_attributes()
+    for part in ("mean", "std", "weight"):
+        assert torch.equal(getattr(first, part), getattr(second, part))
+    both = Mixture(first.mean, first.std, first.weight, 2 * first.label + second.label)
+    x, y = torch.randn(8, 2, generator=seeded(0)), torch.full((8,), NULL)
+    densities = [mixture.log_prob(x, y, 0.5) for mixture in (first, second, both)]
+    assert torch.equal(densities[0], densities[1])
+    assert torch.equal(densities[0], densities[2])
+    joint = both.prior.reshape(2, 2)
+    assert (joint - first.prior[:, None] * second.prior).abs().max() > 0.05  # they are not independent
