@@ -64,7 +64,7 @@ def third_party(path):
     [
         ("cfgedu/**/*.py", PROJECT["dependencies"]),
         ("notebooks/**/*.ipynb", PROJECT["dependencies"]),
-        ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"]),
+        ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"]),
         ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"])),
     ],
 )
