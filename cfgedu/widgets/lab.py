@@ -25,7 +25,7 @@ SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and
 CURVE_STEPS, PIXELS, QUANTILE = 50, 101, 0.01
 WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance leaves the data
 SPREADS, ACCURACIES = (0.1, 1.6), (0.01, 0.9999)  # of the right-hand picture; what lies beyond is on the edge
-MARKS, HEIGHT = (0.02, 0.1, 0.5, 0.9, 0.99, 0.999), (0.007, 0.99996)  # of its axis of accuracies, a little longer
+MARKS, HEIGHT = (0.02, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999), (0.007, 0.99996)  # of the axis of accuracies
 
 
 def sampling_lab_scene(
