@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from cfgedu.plots import arrow_sum, rotation, strip, table
+from cfgedu.plots import arrow_sum, logit_axis, root_axis, rotation, strip, table
 from cfgedu.schedule import linear
 from cfgedu.toy import Mixture, islands
 
@@ -64,3 +64,22 @@ def test_a_strip_has_its_own_full_range_of_greys_at_every_time():
         picture = strip(Figure().subplots(), mixture, linear()).images[0].get_array().filled(np.nan)
         assert np.isfinite(picture).all()
         assert picture.max(0) == pytest.approx(np.ones(picture.shape[1]))
+
+
+def heights(ax, shares):
+    return ax.transData.transform([(0, p) for p in shares])[:, 1]
+
+
+def test_a_logit_axis_is_stretched_near_one():
+    ax = logit_axis(Figure().subplots())
+    low, middle, high, half = heights(ax, (0.9, 0.99, 0.999, 0.5))
+    assert high - middle == pytest.approx(middle - low, rel=0.05)
+    assert (middle - half) / (low - half) == pytest.approx(np.log(99) / np.log(9))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0.5", "0.8", "0.95", "0.99", "0.999"]
+
+
+def test_a_root_axis_shows_small_shares_and_zero():
+    ax = root_axis(Figure().subplots(), ticks=(0, 0.01, 0.04), top=0.16)
+    zero, one, four, top = heights(ax, (0, 0.01, 0.04, 0.16))
+    assert [(y - zero) / (top - zero) for y in (one, four)] == pytest.approx([0.25, 0.5])
+    assert ax.get_ylim() == (0, 0.16)

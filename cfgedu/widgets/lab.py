@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair, within
 from cfgedu.metrics import mean_posterior, spread
-from cfgedu.plots import GUIDED, UN, color, grid, plane
+from cfgedu.plots import GUIDED, UN, color, grid, logit_axis, plane
 from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import SAMPLERS, Step, sample, trajectory
 from cfgedu.schedule import Schedule, linear
@@ -24,7 +24,8 @@ POINTS, TRACKED, REFERENCE = 400, 10, 200  # dots in the cloud, how many draw th
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and its steps
 CURVE_STEPS, PIXELS, QUANTILE = 50, 101, 0.01
 WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance leaves the data
-SPREADS, ACCURACIES = (0.1, 1.6), (0.0, 1.05)  # the window of the right-hand picture
+SPREADS, ACCURACIES = (0.1, 1.6), (0.01, 0.9999)  # of the right-hand picture; what lies beyond is on the edge
+MARKS, HEIGHT = (0.02, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999), (0.007, 0.99996)  # of the axis of accuracies
 
 
 def sampling_lab_scene(
@@ -36,8 +37,9 @@ def sampling_lab_scene(
     """The scene; its state is the model, sampler, scale r, steps, label, and the interval low < t <= high of guidance.
 
     networks: {name: one network that knows both modes}; "exact scores" is always there. Left, the cloud over the region
-    that holds all but 1% of the class; points outside it are crosses. Right, accuracy against spread: the grey curve
-    runs through r = 0..8 with exact scores, the chosen sampler and 50 steps. All random numbers stay while r moves.
+    that holds all but 1% of the class; points outside it are crosses. Right, accuracy on a logit axis against spread:
+    the grey curve runs through r = 0..8 with exact scores, the chosen sampler and 50 steps. All random numbers stay
+    while r moves.
     """
     mixture, schedule = mixture or islands(), schedule or linear()
     models = {EXACT: mixture.denoiser(schedule), **(networks or {})}
@@ -99,20 +101,26 @@ def cloud_panel(ax):
 def curve_panel(ax):
     """Accuracy against spread: the grey curve over r, the data as a star, the cloud as a dot."""
     ticks = [0.1, 0.2, 0.4, 0.8, 1.6]
-    ax.set(xscale="log", xlim=SPREADS, ylim=ACCURACIES, xticks=ticks, xticklabels=[f"{v:g}" for v in ticks])
+    ax.set(xscale="log", xlim=SPREADS, xticks=ticks, xticklabels=[f"{v:g}" for v in ticks])
     ax.set(xlabel="spread within the islands", ylabel="accuracy: mean p(y | x)", title="accuracy against spread")
     ax.minorticks_off()
+    logit_axis(ax, MARKS, HEIGHT)
     curve = stage.line(ax, "o-", color=UN, markersize=3.5, linewidth=1.2, label="exact, r = 0 to 8")
     star = stage.line(ax, "*", color="white", markeredgecolor=GUIDED, markersize=17, label="data", zorder=3)
     here = stage.line(ax, "o", color=GUIDED, markersize=9, label="this cloud", zorder=4)
     ax.legend(loc="lower left")
 
     def show(reference, at_home, width, hit):
-        curve.set_data(*reference)
+        widths, hits = reference
+        curve.set_data(widths, [within_window(p, ACCURACIES) for p in hits])
         star.set_data(*([value] for value in at_home))
-        here.set_data([min(max(width, SPREADS[0]), SPREADS[1])], [hit])
+        here.set_data([within_window(width, SPREADS)], [within_window(hit, ACCURACIES)])
 
     return show
+
+
+def within_window(value: float, window: tuple[float, float]) -> float:
+    return min(max(value, window[0]), window[1])
 
 
 def curve(step: Step, model: Denoiser, mixture: Mixture, schedule: Schedule, x_T: Tensor, label: int):
