@@ -200,11 +200,11 @@ def contested() -> Mixture:
 def two_attributes() -> tuple[Mixture, Mixture]:
     """One cloud of four Gaussians under two labellings: the first attribute is left or right, the second down or up.
 
-    Right goes with up more often than with down, so either attribute tells something of the other. Both at once are
+    Right goes with up four times as often as with down, so each attribute tells something of the other. Both at once:
     Mixture(a.mean, a.std, a.weight, 2 * a.label + b.label).
     """
     mean = [[-1.0, -0.8], [-0.8, 1.0], [0.8, -1.0], [1.0, 0.8]]
-    std, weight = [0.45, 0.35, 0.35, 0.45], [0.35, 0.15, 0.15, 0.35]
+    std, weight = [0.45, 0.4, 0.4, 0.45], [0.4, 0.1, 0.1, 0.4]
     return _mixture(mean, std, weight, [0, 0, 1, 1]), _mixture(mean, std, weight, [0, 1, 0, 1])
 
 

@@ -81,6 +81,11 @@ DEMOS = {
         {"sampler": "ODE", "steps": 7, "eta": 0.6, "progress": 20},
         {"sampler": "DDIM"},  # which alone reads eta
     ),
+    "two_attributes": (
+        no_networks,
+        {"first": "right", "second": "down", "r_a": 3.0, "r_b": 2.0, "formula": "summed", "negative": "up"},
+        {},
+    ),
     "twin_heads": (two_twins, {"t": 500, "label": 1, "shown": "conditional score"}, {}),
 }
 every_demo = pytest.mark.parametrize("name", DEMOS)
