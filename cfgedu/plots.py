@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
@@ -259,3 +260,12 @@ def rotation(ax: Axes, schedule: Schedule, t: int) -> Axes:
     ax.set(xlim=(-1.3, 1.3), ylim=(-0.25, 1.3), aspect="equal", title=f"t = {t}")
     ax.axis("off")
     return ax
+
+
+def enlarged(x: Tensor, factor: int = 6) -> Tensor:
+    """Images x (N,1,H,W), clipped to [-1, 1], `factor` times as large, with smooth (bicubic) values between the pixels.
+
+    For the eye alone: it sees strokes where it saw the edges of squares. Draw them with gap=factor.
+    """
+    x = x.detach().cpu().clamp(-1, 1)
+    return F.interpolate(x, scale_factor=factor, mode="bicubic").clamp(-1, 1)  # bicubic values can overshoot

@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from cfgedu.plots import arrow_sum, rotation, strip, table
+from cfgedu.plots import arrow_sum, enlarged, rotation, strip, table
 from cfgedu.schedule import linear
 from cfgedu.toy import Mixture, islands
 
@@ -64,3 +64,15 @@ def test_a_strip_has_its_own_full_range_of_greys_at_every_time():
         picture = strip(Figure().subplots(), mixture, linear()).images[0].get_array().filled(np.nan)
         assert np.isfinite(picture).all()
         assert picture.max(0) == pytest.approx(np.ones(picture.shape[1]))
+
+
+def test_an_enlarged_image_keeps_its_range_and_its_greys():
+    x = torch.linspace(-3, 3, 2 * 64).reshape(2, 1, 8, 8)
+    large = enlarged(x, 6)
+    assert large.shape == (2, 1, 48, 48)
+    assert large.aminmax() == (-1, 1)
+    torch.testing.assert_close(enlarged(x, 1), x.clamp(-1, 1))
+    flat = enlarged(torch.full((1, 1, 8, 8), 0.3))
+    torch.testing.assert_close(flat, torch.full_like(flat, 0.3))
+    middle = large[0, 0, 18:30, 18:30].mean()  # four pixels about the centre
+    assert middle == pytest.approx(float(x[0, 0, 3:5, 3:5].clamp(-1, 1).mean()), abs=0.05)
