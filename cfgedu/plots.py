@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
@@ -278,3 +279,12 @@ def root_axis(ax: Axes, ticks: Sequence[float], top: float) -> Axes:
     ax.set_yscale("function", functions=(lambda p: np.sqrt(np.clip(p, 0, None)), np.square))
     ax.set(ylim=(0, top), yticks=ticks, yticklabels=[f"{p:g}" for p in ticks])
     return ax
+
+
+def enlarged(x: Tensor, factor: int = 6) -> Tensor:
+    """Images x (N,1,H,W), clipped to [-1, 1], `factor` times as large, with smooth (bicubic) values between the pixels.
+
+    For the eye alone: it sees strokes where it saw the edges of squares. Draw them with gap=factor.
+    """
+    x = x.detach().cpu().clamp(-1, 1)
+    return F.interpolate(x, scale_factor=factor, mode="bicubic").clamp(-1, 1)  # bicubic values can overshoot

@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from cfgedu.plots import arrow_sum, logit_axis, root_axis, rotation, strip, table
+from cfgedu.plots import arrow_sum, enlarged, logit_axis, root_axis, rotation, strip, table
 from cfgedu.schedule import linear
 from cfgedu.toy import Mixture, islands
 
@@ -83,3 +83,15 @@ def test_a_root_axis_shows_small_shares_and_zero():
     zero, one, four, top = heights(ax, (0, 0.01, 0.04, 0.16))
     assert [(y - zero) / (top - zero) for y in (one, four)] == pytest.approx([0.25, 0.5])
     assert ax.get_ylim() == (0, 0.16)
+
+
+def test_an_enlarged_image_keeps_its_range_and_its_greys():
+    x = torch.linspace(-3, 3, 2 * 64).reshape(2, 1, 8, 8)
+    large = enlarged(x, 6)
+    assert large.shape == (2, 1, 48, 48)
+    assert large.aminmax() == (-1, 1)
+    torch.testing.assert_close(enlarged(x, 1), x.clamp(-1, 1))
+    flat = enlarged(torch.full((1, 1, 8, 8), 0.3))
+    torch.testing.assert_close(flat, torch.full_like(flat, 0.3))
+    middle = large[0, 0, 18:30, 18:30].mean()  # four pixels about the centre
+    assert middle == pytest.approx(float(x[0, 0, 3:5, 3:5].clamp(-1, 1).mean()), abs=0.05)

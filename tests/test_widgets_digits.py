@@ -7,11 +7,11 @@ from helpers import random_network
 from cfgedu.guidance import clip_x0, guided, null_pair
 from cfgedu.metrics import judge_accuracy
 from cfgedu.models import MLP, Judge, TwinUNet, UNet
-from cfgedu.plots import tiles
+from cfgedu.plots import enlarged, tiles
 from cfgedu.protocol import seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
-from cfgedu.widgets.digits import COLUMNS, COUNT, GAP, digits_lab_demo
+from cfgedu.widgets.digits import COLUMNS, COUNT, digits_lab_demo
 
 SCHEDULE = linear()
 
@@ -34,7 +34,8 @@ def test_the_picture_shows_guided_samples_and_the_readout_the_judge(change):
     figure, state = DEMO.figure, DEMO.start | change
     text = DEMO.update(**state)
     x = expected(null_pair(NET), 8, **state)
-    torch.testing.assert_close(torch.as_tensor(figure.axes[0].images[0].get_array()), tiles(x, COLUMNS, GAP))
+    shown = tiles(enlarged(x, 6), COLUMNS, gap=6)
+    torch.testing.assert_close(torch.as_tensor(figure.axes[0].images[0].get_array()), shown)
     label = state["label"]
     agreed = round(COUNT * judge_accuracy(JUDGE, x, torch.full((COUNT,), label)))
     assert f"agrees on {agreed} of {COUNT}" in text
@@ -45,6 +46,7 @@ def test_the_picture_shows_guided_samples_and_the_readout_the_judge(change):
     torch.testing.assert_close(torch.tensor(heights), p.mean(0), rtol=1e-4, atol=1e-6)
     marked = [text.get_text() for text in figure.axes[0].texts if text.get_visible()]
     assert marked == [str(k) for k in p.argmax(1).tolist() if k != label]
+    assert figure.axes[0].xaxis.label.get_alpha() == bool(marked)
 
 
 @pytest.mark.parametrize("network", ["one", "twin"])
@@ -54,4 +56,4 @@ def test_a_twin_draws_from_its_own_heads(network):
     demo.update(**DEMO.start | {"steps": 2}, network=network)
     pair = null_pair(net) if network == "one" else twin.pair
     x = expected(pair, 28, **DEMO.start | {"steps": 2})
-    torch.testing.assert_close(torch.as_tensor(demo.figure.axes[0].images[0].get_array()), tiles(x, COLUMNS, GAP))
+    torch.testing.assert_close(torch.as_tensor(demo.figure.axes[0].images[0].get_array()), tiles(x, COLUMNS))

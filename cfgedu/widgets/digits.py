@@ -8,14 +8,14 @@ from matplotlib.patches import Rectangle
 from cfgedu.guidance import clip_x0, guided_by
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
-from cfgedu.plots import CLASSES, UN, images, tiles
+from cfgedu.plots import CLASSES, UN, enlarged, images, tiles
 from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import Schedule
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
-COUNT, COLUMNS, GAP = 10, 5, 1
+COUNT, COLUMNS = 10, 5
 WRONG, ASKED = CLASSES[1], CLASSES[0]
 
 
@@ -61,21 +61,29 @@ def digits_lab_scene(
     return update
 
 
+def smooth(size: int) -> int:
+    """How much larger the eye gets an image: 8x8 pixels are strokes only with smooth values between them."""
+    return 6 if size == 8 else 1
+
+
 def sheet_panel(ax, size):
     """The digits on one sheet; those that the judge takes for another class are framed, with its guess."""
-    images(ax, torch.zeros(COUNT, 1, size, size), COLUMNS, gap=GAP)
+    factor = smooth(size)
+    side, gap = size * factor, factor
+    images(ax, torch.zeros(COUNT, 1, side, side), COLUMNS, gap=gap)
     picture = moving(ax.images[0])
-    ax.set_xlabel("in orange: the other digit that the judge sees")
-    corners = [(i % COLUMNS * (size + GAP) - 0.5, i // COLUMNS * (size + GAP) - 0.5) for i in range(COUNT)]
+    note = moving(ax.set_xlabel("in orange: the other digit that the judge sees"))
+    corners = [(i % COLUMNS * (side + gap) - 0.5, i // COLUMNS * (side + gap) - 0.5) for i in range(COUNT)]
     frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
-    frames = [ax.add_patch(Rectangle(corner, size, size, **frame)) for corner in corners]
+    frames = [ax.add_patch(Rectangle(corner, side, side, **frame)) for corner in corners]
     tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
     look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
     guesses = [ax.text(*corner, "", **look) for corner in corners]
     title = moving(ax.set_title("you asked for 0"))
 
     def show(x, guess, label, words):
-        picture.set_data(tiles(x, COLUMNS, GAP).numpy())
+        picture.set_data(tiles(enlarged(x, factor), COLUMNS, gap).numpy())
+        note.set_alpha(float(any(k != label for k in guess)))  # unseen, it keeps its room in the layout
         for rectangle, text, k in zip(frames, guesses, guess, strict=True):
             rectangle.set_visible(k != label)
             text.set(text=k, visible=k != label)
