@@ -87,7 +87,8 @@ def project(un: Tensor, cond: Tensor, r: float | Tensor, eta: float = 0.0, cap: 
 
 def _project(d, cond, r, eta, cap):
     if cap is not None:
-        d = d * _ratio(torch.as_tensor(float(cap)).to(d), _dot(d, d).sqrt(), otherwise=1).clamp(max=1)
+        length = _dot(d, d).sqrt()
+        d = d * _ratio(torch.full_like(length, cap), length, otherwise=1).clamp(max=1)
     parallel = _ratio(_dot(d, cond), _dot(cond, cond), otherwise=0) * cond
     orthogonal = d - parallel
     return cond + (scale_for(cond, r) - 1) * (orthogonal + eta * parallel)
@@ -191,8 +192,9 @@ class _Momentum:
             self.t, self.before, self.running = t, torch.zeros_like(d), torch.zeros_like(d)
         fell, rose = (_per_sample(mask, d) for mask in (t < self.t, t > self.t))
         self.before = torch.where(fell, self.running.to(d), self.before.to(d)).masked_fill(rose, 0)
-        self.t, self.running = t, d + self.momentum * self.before
-        return self.running
+        running = d + self.momentum * self.before
+        self.t, self.running = t, running.detach()
+        return running
 
 
 def _projected(pair, r, schedule, eta, cap, remembered, x, t, y):
