@@ -55,11 +55,6 @@ def zero_starred(pair: Pair, r: float, schedule: Schedule) -> Denoiser:
     return same_classes(pair, eps)
 
 
-def ramp(r: float, T: int) -> Callable[[Tensor], Tensor]:
-    """A scale that rises in a straight line, from 1 at t = T, and is r on average over the times."""
-    return lambda t: 1 + 2 * (r - 1) * (1 - t.double() / T)
-
-
 def methods(model: Denoiser, schedule: Schedule) -> dict[str, Denoiser]:
     """{name: Denoiser} for every row but that of the real digits."""
     pair, T = null_pair(model), schedule.T
@@ -82,7 +77,6 @@ def methods(model: Denoiser, schedule: Schedule) -> dict[str, Denoiser]:
         "r = 1.5": guided(pair, 1.5),
         "r = 5, CFG-Zero*": zero_starred(pair, 5.0, schedule),
         "r = 5, magnitude-aware, alpha = 8": magnitude_aware(pair, 5.0, alpha=8.0),
-        "r = 5 on average, a ramp": guided(pair, ramp(5.0, T)),
     }
 
 
