@@ -81,8 +81,9 @@ def test_everything_is_made_in_order_until_something_fails(monkeypatch):
     monkeypatch.setattr(checkpoints, "network", lambda name, fresh: made.append(name) or 0)
     monkeypatch.setattr(checkpoints, "judge", lambda fresh: made.append("judge") or 0)
     monkeypatch.setattr(checkpoints, "measure", lambda samplers, fresh: made.append(samplers) or 0)
+    monkeypatch.setattr(checkpoints, "variants", lambda fresh: made.append("variants") or 0)
     assert checkpoints.main([]) == 0
-    assert made == ["mnist-unet", "mnist-twin-unet", "judge", ["DDIM", "DDPM", "Euler-Maruyama"]]
+    assert made == ["mnist-unet", "mnist-twin-unet", "judge", ["DDIM", "DDPM", "Euler-Maruyama"], "variants"]
     made.clear()
     assert checkpoints.main(["mnist-sweep", "mnist-unet", "--samplers", "DDPM"]) == 0
     assert made == ["mnist-unet", ["DDPM"]]
@@ -95,7 +96,7 @@ def test_everything_is_made_in_order_until_something_fails(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["mnist-gan"], "there is no mnist-gan; there are mnist-unet, mnist-twin-unet, mnist-judge, mnist-sweep"),
+        (["mnist-gan"], "there is no mnist-gan; there are " + ", ".join(checkpoints.NAMES)),
         (["--samplers", "heun"], "invalid choice: 'heun'"),
         (["--threads", "0"], "--threads: must be a whole number of 1 or more, got '0'"),
     ],

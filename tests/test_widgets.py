@@ -57,6 +57,11 @@ def one_network(K=3, T=1000):
 
 # demo: (the networks it is given, a state that differs from its start in every control, the state they are tried from)
 DEMOS = {
+    "contested_mode": (
+        no_networks,
+        {"method": "projected (APG)", "r": 2.0, "low": 100, "high": 400, "sampler": "DDPM", "world": "moved"},
+        {"method": "rescaled, x0"},  # for plain guidance it is all one where the world lies
+    ),
     "digits_lab": (digits, {"label": 5, "r": 7.0, "steps": 4, "seed": 3, "clip": True}, {}),
     "digits_lab, 28x28": (
         big_digits,

@@ -33,7 +33,7 @@ LEGS = {  # (steps in all, cool-down of the last ones): each network was trained
 JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
 IMAGES = {"DDIM": 1000, "DDPM": 500, "Euler-Maruyama": 500}  # a row; the networks are compared with DDIM
-NAMES = (*LEGS, JUDGE, SWEEP)
+NAMES = (*LEGS, JUDGE, SWEEP, "mnist-variants")
 RUNS = DATA.parent / "runs"
 
 
@@ -169,6 +169,14 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     write(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
 
 
+def variants(fresh):
+    """The table of notebook 13."""
+    sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tools/ finds cfgedu, but not tools
+    from tools import variants_table
+
+    return variants_table.measure(fresh)
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="course.py checkpoints", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: all of them)")
@@ -183,6 +191,8 @@ def main(arguments=None):
         torch.set_num_threads(options.threads)
         if name in LEGS:
             code = network(name, options.fresh)
+        elif name == "mnist-variants":
+            code = variants(options.fresh)
         else:
             code = judge(options.fresh) if name == JUDGE else measure(options.samplers, options.fresh)
         if code:

@@ -121,6 +121,15 @@ def require_same_shape(name: str, value: Tensor, expected: Tensor) -> None:
         raise ValueError(f"{name} must have the shape of x, {shape(expected)}; got {shape(value)}")
 
 
+def require_one_shape(**predictions) -> None:
+    """Two predictions (B,*D) that a rule combines: floating-point tensors of one shape."""
+    names, values = " and ".join(predictions), list(predictions.values())
+    if not all(isinstance(value, Tensor) and value.is_floating_point() for value in values):
+        raise TypeError(f"{names} must be floating-point tensors, got {' and '.join(map(kind, values))}")
+    if len({value.shape for value in values}) > 1 or values[0].ndim < 2:
+        raise ValueError(f"{names} must have one shape (B, *D), got {' and '.join(map(shape, values))}")
+
+
 def as_pair(prediction, x: Tensor) -> tuple[Tensor, Tensor]:
     """The two predictions of a Pair at x, (eps_un, eps_cond), of x's shape and in the finer of their dtypes.
 

@@ -106,3 +106,15 @@ def require_choice(name: str, value, choices: Iterable[str]) -> None:
     if not isinstance(value, str) or value not in choices:
         *others, last = (f'"{choice}"' for choice in choices)
         raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
+
+
+def require_number(name: str, value, least: float = -math.inf, above: float = -math.inf) -> None:
+    """A finite real number, of `least` or more, or above `above`."""
+    if not is_number(value) or not math.isfinite(value) or value < least or value <= above:
+        limit = f" of {least} or more" if least > -math.inf else f" above {above}" if above > -math.inf else ""
+        raise ValueError(f"{name} must be a finite number{limit}, got {value!r}")
+
+
+def require_share(name: str, value) -> None:
+    if not is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
