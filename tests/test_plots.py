@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from cfgedu.plots import arrow_sum, rotation, strip, table
+from cfgedu.plots import G, arrow_sum, pair_sketch, rotation, strip, table
 from cfgedu.schedule import linear
 from cfgedu.toy import Mixture, islands
 
@@ -64,3 +65,11 @@ def test_a_strip_has_its_own_full_range_of_greys_at_every_time():
         picture = strip(Figure().subplots(), mixture, linear()).images[0].get_array().filled(np.nan)
         assert np.isfinite(picture).all()
         assert picture.max(0) == pytest.approx(np.ones(picture.shape[1]))
+
+
+@pytest.mark.parametrize(("kind", "ways"), [("doubled batch", 1), ("twin", 1), ("leaky twin", 2)])
+def test_a_sketch_shows_each_way_of_the_label(kind, ways):
+    ax = Figure().subplots()
+    assert pair_sketch(ax, kind) is ax
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None) is not None]
+    assert sum(to_hex(arrow.arrow_patch.get_edgecolor()) == G.lower() for arrow in arrows) == ways
