@@ -288,3 +288,31 @@ def enlarged(x: Tensor, factor: int = 6) -> Tensor:
     """
     x = x.detach().cpu().clamp(-1, 1)
     return F.interpolate(x, scale_factor=factor, mode="bicubic").clamp(-1, 1)  # bicubic values can overshoot
+
+
+def pair_sketch(ax: Axes, kind: str) -> Axes:
+    """How both predictions are made: kind is "doubled batch", "twin" or "leaky twin". The label's way is purple."""
+    twice = kind == "doubled batch"
+    fork = 4 if twice else 5.5  # where the left edges of the two last boxes are
+    boxes = [(fork + 1, side, "network" if twice else "head") for side in (1, -1)]
+    boxes += [] if twice else [(2.8, 0, "trunk")]
+    words = [(0, 0, r"$x_t,\ t$"), (fork + 1, -2.3, "$y$")]
+    words += [(9.4, 1, r"$\epsilon_{un}$"), (9.4, -1, r"$\epsilon_{cond}$")]
+    words += [(fork + 1, 2.3, "no label"), (fork + 1, 0, "the same weights")] if twice else []
+    start = (0.8, 0) if twice else (3.8, 0)
+    lines = [(start, (fork, side), GUIDED) for side in (1, -1)]
+    lines += [((fork + 2, side), (8.7, side), GUIDED) for side in (1, -1)]
+    lines += [((fork + 1, -2.05), (fork + 1, -1.45), G)]
+    lines += [((fork + 1, 2.05), (fork + 1, 1.45), UN)] if twice else [((0.8, 0), (1.8, 0), GUIDED)]
+    lines += [((fork + 0.75, -2.2), (3, -0.45), G)] if kind == "leaky twin" else []
+    for x, y, _ in boxes:
+        shape = "round,pad=0,rounding_size=0.15"
+        ax.add_patch(mpl.patches.FancyBboxPatch((x - 1, y - 0.42), 2, 0.84, shape, facecolor="#EEEEEE"))
+    for x, y, name in boxes + words:
+        ax.text(x, y, name, ha="center", va="center", fontsize=12)
+    for tail, tip, shade in lines:
+        look = {"arrowstyle": "-|>", "color": shade, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", tip, tail, arrowprops=look)
+    ax.set(xlim=(-0.9, 10.3), ylim=(-2.7, 2.7), title=kind)
+    ax.axis("off")
+    return ax

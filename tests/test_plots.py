@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from cfgedu.plots import arrow_sum, enlarged, logit_axis, root_axis, rotation, strip, table
+from cfgedu.plots import G, arrow_sum, enlarged, logit_axis, pair_sketch, root_axis, rotation, strip, table
 from cfgedu.schedule import linear
 from cfgedu.toy import Mixture, islands
 
@@ -95,3 +96,11 @@ def test_an_enlarged_image_keeps_its_range_and_its_greys():
     torch.testing.assert_close(flat, torch.full_like(flat, 0.3))
     middle = large[0, 0, 18:30, 18:30].mean()  # four pixels about the centre
     assert middle == pytest.approx(float(x[0, 0, 3:5, 3:5].clamp(-1, 1).mean()), abs=0.05)
+
+
+@pytest.mark.parametrize(("kind", "ways"), [("doubled batch", 1), ("twin", 1), ("leaky twin", 2)])
+def test_a_sketch_shows_each_way_of_the_label(kind, ways):
+    ax = Figure().subplots()
+    assert pair_sketch(ax, kind) is ax
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None) is not None]
+    assert sum(to_hex(arrow.arrow_patch.get_edgecolor()) == G.lower() for arrow in arrows) == ways

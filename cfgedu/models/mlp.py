@@ -53,7 +53,7 @@ class TwinMLP(Network):
         self.dim, self.inlet = dim, nn.Linear(dim, width)
         self.trunk = Blocks(depth // 2, width)
         self.head_un = Blocks(depth - depth // 2, width)
-        self.head_cond = deepcopy(self.head_un)  # alike at the start, they err alike: in g the errors cancel
+        self.head_cond = deepcopy(self.head_un)  # a copy: at first the label alone tells the two apart
         self.outlet_un, self.outlet_cond = (zeroed(nn.Linear(width, dim)) for _ in range(2))
 
     def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -153,7 +153,7 @@ class TwinUNet(ImageNetwork):
     def __init__(self, K: int, T: int = 1000, channels: int = 1, width: int = 32, mults=(1, 2, 2), attention=False):
         super().__init__(K, T, channels, width, mults, attention)
         self.decoder_un = Decoder(*self.decoder_size)
-        self.decoder_cond = deepcopy(self.decoder_un)  # alike at the start, they err alike: in g the errors cancel
+        self.decoder_cond = deepcopy(self.decoder_un)  # a copy: at first the label alone tells the two apart
 
     def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """(eps_un, eps_cond), each (B,C,H,W); eps_cond is eps_un where y is NULL."""
