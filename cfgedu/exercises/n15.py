@@ -95,6 +95,9 @@ check_weights = Exercise(
         "these count both scales from 1, as w does: at r_a = r_b = 1 only the last prediction is left": (
             lambda r_a, r_b: (-r_a, r_a - r_b, 1 + r_b)
         ),
+        "the sign of r_a in the first: the first difference subtracts the unconditional prediction": (
+            lambda r_a, r_b: (1 + r_a, r_a - r_b, r_b)
+        ),
         "the order is: no label, a alone, a and b": lambda r_a, r_b: (r_b, r_a - r_b, 1 - r_a),
     },
     inputs=two_scales,
@@ -144,16 +147,16 @@ check_guess_negative = Guess(
     name="off the data with a class as the baseline, in percent",
     right=95.0,
     near=20.0,
-    why="p(c given x_t) ends at 1, but the ratio of two classes grows without end, away from both.",
+    why="p(c given x_t) ends at 1, but the ratio of two classes goes on growing past the data.",
 )
 
 check_guess_round_trip = Guess(
-    name="the worst round trip",
+    name="the round trip with the largest median distance",
     right="1 then 3",
     choices={
         "1 then 1": "Without guidance on either way, up and down follow one field, and 100 steps follow it well.",
         "1 then 3": "",
-        "3 then 3": "Up and down follow one field here as well, a steeper one: what suffers is the noise in between.",
+        "3 then 3": "Most points follow one field up and down and come back. A tenth do not, which no median shows.",
     },
     why="The way down has to follow the field of the way up, whichever that is.",
 )

@@ -30,7 +30,7 @@ def two_attributes_scene(figure, schedule: Schedule | None = None):
     conditions |= {value: (alone[1], k) for k, value in enumerate(SECOND)}
     conditions |= {f"{a}, {b}": (joint, 2 * i + j) for i, a in enumerate(FIRST) for j, b in enumerate(SECOND)}
     x_T, times = torch.randn(POINTS, 2, generator=seeded(9)), even_angles(schedule, STEPS)
-    data = both.sample(20_000, seeded(3))  # where the lowest hundredth of each combination's own points ends
+    data = both.sample(200_000, seeded(3))  # where the lowest hundredth of each combination's own points ends
     lowest = [both.log_prob(data[0][data[1] == k], data[1][data[1] == k]).quantile(0.01) for k in range(4)]
     places = list(conditions)[-4:]
     left, right = figure.subplots(1, 2, width_ratios=[1, 0.8])
