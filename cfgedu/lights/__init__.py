@@ -91,7 +91,7 @@ GAUGES = {
     "times trained": Gauge(measures.times_trained, 0, 0, pictures.times_trained, "loss"),
     "loss of the truth": Gauge(measures.loss_of_truth, *most(1e-6), pictures.loss_of_truth, "loss"),
     "no label": Gauge(measures.no_label, 0.05, INFINITY, pictures.no_label, "model"),
-    "error of g": Gauge(measures.error_of_g, *most(0.6), pictures.error_of_g, "model"),
+    "error of g": Gauge(measures.error_of_g, *most(0.52), pictures.error_of_g, "model"),
     "last level": Gauge(measures.last_level, *most(1e-3), pictures.last_level, "schedule"),
     "labels asked": Gauge(measures.labels_asked, 0, 0, pictures.labels_asked, "guided"),
     "r = 0": Gauge(measures.guided_at(0.0), *most(1e-4), pictures.against, "guided"),

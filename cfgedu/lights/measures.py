@@ -98,7 +98,7 @@ def times_trained(code, mixture, seed):
 def loss_of_truth(code, mixture, seed):
     """The loss of the model that knows x_0: it can name the noise exactly."""
     x0, y, _ = points(code, mixture, seed)
-    values = [code.loss(truth(code, x0), x0, y, P_DROP, seeded(seed + k)) for k in range(8)]
+    values = [code.loss(truth(code, x0), x0, y, P_DROP, seeded(seed + k)).detach() for k in range(8)]
     return torch.stack(values).max(), torch.stack(values)
 
 

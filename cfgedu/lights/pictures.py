@@ -1,6 +1,6 @@
 """The small pictures of the lights: functions that draw what a measurement saw on an Axes."""
 
-import torch
+import numpy as np
 
 INK, SOFT = "#333333", "#BBBBBB"
 LABELS = ["#0072B2", "#D55E00", "#009E73", "#E69F00"]  # of classes, as everywhere in the course; no label is grey
@@ -17,12 +17,12 @@ def row_of_labels(ax, height, y) -> None:
 
 def drop_rate(ax, shares) -> None:
     ax.axhspan(0.14, 0.26, color="#DDDDDD", linewidth=0)
-    ax.plot(shares[:40], ".", color=INK, markersize=4)
+    ax.plot(shares[:40].numpy(), ".", color=INK, markersize=4)
     ax.set(ylim=(-0.05, 1.05), yticks=[0, 0.2, 1], xticks=[], xlabel="batches")
 
 
 def own_coins(ax, dropped) -> None:
-    ax.imshow(dropped[:12, :30], cmap="Greys", vmin=0, vmax=1.4, aspect="auto", interpolation="nearest")
+    ax.imshow(dropped[:12, :30].numpy(), cmap="Greys", vmin=0, vmax=1.4, aspect="auto", interpolation="nearest")
     ax.set(xticks=[], yticks=[], xlabel="labels of a batch", ylabel="batches")
 
 
@@ -42,19 +42,19 @@ def times_trained(ax, seen) -> None:
 
 
 def loss_of_truth(ax, values) -> None:
-    ax.plot(values, "o", color=INK, markersize=4)
+    ax.plot(values.numpy(), "o", color=INK, markersize=4)
     ax.set(ylim=(-0.1, max(1.0, float(values.max()))), yticks=[0, 1], xticks=[], xlabel="batches")
 
 
 def no_label(ax, apart) -> None:
-    ax.bar(range(len(apart)), apart, color=LABELS[: len(apart)], width=0.7)
+    ax.bar(range(len(apart)), apart.tolist(), color=LABELS[: len(apart)], width=0.7)
     ax.set(xticks=range(len(apart)), xlabel="class", ylim=(0, None))
     ax.locator_params(axis="y", nbins=3)
 
 
 def against(ax, seen) -> None:
     """What came, over what was expected."""
-    wanted, got = (part.flatten()[:400] for part in seen)
+    wanted, got = (part.flatten()[:400].detach().numpy() for part in seen)
     ends = [float(wanted.min()), float(wanted.max())]
     ax.plot(ends, ends, color=SOFT, linewidth=3)
     ax.plot(wanted, got, ".", color=INK, markersize=2.5)
@@ -78,32 +78,32 @@ def labels_asked(ax, seen) -> None:
 def times_asked(ax, seen) -> None:
     t, T = seen
     ax.axvline(T, color=SOFT, linewidth=3)
-    ax.plot(t, range(len(t)), ".", color=INK, markersize=4)
+    ax.plot(t.numpy(), range(len(t)), ".", color=INK, markersize=4)
     ax.set(xlim=(1.06 * T, -0.06 * T), xticks=[T, 0], yticks=[], xlabel="times asked")
 
 
 def oracle(ax, seen) -> None:
-    x0, end = (part[:60] for part in seen)
+    x0, end = (part[:60].numpy() for part in seen)
     ax.plot(*x0.T, "o", color=SOFT, markersize=6)
     ax.plot(*end.T, ".", color=INK, markersize=3)
     ax.set(xticks=[], yticks=[], xlabel="ends over x_0")
 
 
 def fresh_noise(ax, ends) -> None:
-    edges = torch.linspace(-4, 4, 25)
+    edges = np.linspace(-4, 4, 25)
     for values, color in zip(ends, (INK, "#0072B2")):
-        ax.hist(values.clamp(-4, 4), edges, density=True, histtype="step", color=color)
-    ax.plot(edges, (-(edges**2) / 2).exp() / (2 * torch.pi) ** 0.5, color=SOFT, linewidth=3, zorder=0)
-    ax.set(xticks=[-4, 0, 4], yticks=[], xlabel="samples of N(0, 1)")
+        ax.hist(values.clamp(-4, 4).numpy(), edges, density=True, histtype="step", color=color)
+    ax.plot(edges, np.exp(-(edges**2) / 2) / (2 * np.pi) ** 0.5, color=SOFT, linewidth=3, zorder=0)
+    ax.set(xticks=[-4, 0, 4], yticks=[], xlabel="eta 0.5 black, 1 blue")
 
 
 def clipped(ax, eps) -> None:
-    ax.plot(eps[:, :12, 0], color=INK, linewidth=0.8)
+    ax.plot(eps[:, :12, 0].numpy(), color=INK, linewidth=0.8)
     ax.set(xticks=[], xlabel="steps", ylabel="eps left")
     ax.locator_params(axis="y", nbins=3)
 
 
 def last_level(ax, alpha_bar) -> None:
-    ax.semilogy(alpha_bar, color=INK)
+    ax.semilogy(alpha_bar.numpy(), color=INK)
     ax.axhline(1e-3, color=SOFT, linewidth=3, zorder=0)
     ax.set(xticks=[0, len(alpha_bar) - 1], yticks=[1, 1e-3], xlabel="t")

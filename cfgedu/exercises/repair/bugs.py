@@ -27,8 +27,8 @@ BUGS = (
         wrong="beta = torch.linspace(0.00085**0.5, 0.012**0.5, T, dtype=torch.float64) ** 2",
         lights=("last level",),
         source="Lin et al., arXiv 2305.08891; huggingface/diffusers#3664",
-        story="These are the numbers of Stable Diffusion's schedule. At T the data still shine through, while sampling "
-        "begins with pure noise; section 5 of the paper measures what that does to pictures.",
+        story="These are the numbers of Stable Diffusion's schedule, which ends at a signal level of 0.0047. At T the "
+        "data still shine through, while sampling begins with pure noise.",
         hints=(
             "How much of the data is left at the time where sampling begins with pure noise?",
             "The table alpha_bar is made of the betas: look at the largest of them.",
@@ -56,7 +56,7 @@ BUGS = (
         lights=("own coins",),
         source="oreilly-japan/deep-learning-from-scratch-5, step10/classifier_free_guidance.py",
         story="The code of a widely read book drops the labels of a whole batch or of none. The share is right on "
-        "average, so the network learns both modes; but each step trains one of them alone, and no paper meant that.",
+        "average, so the network learns both modes; but each step trains one of them alone.",
         hints=(
             "Look at one batch: who decides whether its third label is dropped?",
             "drop_labels draws random numbers: how many for a batch?",
@@ -69,8 +69,8 @@ BUGS = (
         wrong="dropped = coin > p_drop",
         lights=("drop rate",),
         source="TeaPearce/Conditional_Diffusion_MNIST#1",
-        story="Readers of that code could not tell whether 1 in its mask means keep or drop: the line says `need to "
-        "flip 0 <-> 1`. Flipped, four labels in five are lost, and the samples look almost as before.",
+        story="Does 1 in a mask mean keep, or drop? A reader asks about a line that says `need to flip 0 <-> 1`. "
+        "Flipped, four labels in five are lost, and the samples look almost as before.",
         hints=(
             "Which share of the labels is dropped, and which share is kept?",
             "drop_labels compares a random number with p_drop.",
@@ -168,7 +168,7 @@ BUGS = (
         lights=("clip",),
         source="lucidrains/denoising-diffusion-pytorch#84",
         story="x_0 was clipped, and eps stayed what it was: the next x is made of two that do not belong together. "
-        "The project compared its sampler with another one to find it; no picture shows it.",
+        "A contributor found it by comparing the sampler with that of another project.",
         hints=(
             "Along which line should x walk when x_0 is the same at every step?",
             "sample clips x_0: which other quantity belongs to it?",
