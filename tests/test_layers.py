@@ -140,7 +140,9 @@ def test_the_root_is_bare():
     assert [node.targets[0].id for node in rest] == ["__version__"]
 
 
-@pytest.mark.parametrize("module", ["cfgedu.metrics", "cfgedu.samplers", "cfgedu.plots", "cfgedu.checkpoints"])
+@pytest.mark.parametrize(
+    "module", ["cfgedu.metrics", "cfgedu.samplers", "cfgedu.plots", "cfgedu.lights", "cfgedu.checkpoints"]
+)
 def test_what_a_learner_imports_is_light(module):
     """No training, no command line, nothing of scikit-learn or of downloads."""
     code = f"import sys, {module}; print(*(m for m in sys.modules if m.startswith(('cfgedu', 'sklearn', 'pooch'))))"

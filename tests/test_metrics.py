@@ -47,7 +47,7 @@ def test_field_error_is_the_mean_square_of_the_difference_at_each_level():
     assert not field_error(exact, exact, S, x0, y, times, seeded()).any()
     off = field_error(lambda x, t, y: exact(x, t, y) + t[:, None] / 1000, exact, S, x0, y, times, seeded())
     torch.testing.assert_close(off, torch.tensor([1e-6, 0.25, 1.0]), rtol=1e-3, atol=0)
-    # Where no label tells more than none, both modes of the exact denoiser agree: at the end of the schedule.
+    # Where no label tells more than none, both modes of the exact denoiser agree: at the last level.
     pair = null_pair(exact)
     gap = field_error(lambda *a: pair(*a)[0], lambda *a: pair(*a)[1], S, x0, y, times, seeded())
     assert gap[1] > 100 * gap[2]

@@ -69,6 +69,7 @@ DEMOS = {
         {"steps": 3},
     ),
     "dropout_explorer": (two_rates, {"p_drop": 0.1, "null": "zeros", "t": 500, "label": 1}, {}),
+    "gallery": (no_networks, {"bug": "D", "r": 0.0}, {}),
     "guidance_vector": (no_networks, {"t": 500, "r": 3.0, "label": 1, "px": -1.0, "py": -0.5}, {}),
     "loss_explorer": (no_networks, {"bucket": 9, "label": 1}, {}),
     "noise_explorer": (no_networks, {"t": 400, "schedule": "cosine", "label": 2}, {}),
