@@ -101,6 +101,7 @@ SAME_COINS = "every batch loses the same labels: use the generator as it comes, 
 ONE_COIN = "one coin for the whole batch: draw one for each label, torch.rand(y.shape)"
 SAME_NUMBER = "every batch loses the same number of labels: each label needs a coin of its own"
 OWN_COINS = "the coins come from somewhere else: pass generator=generator to torch.rand"
+WRITTEN_IN = "the share is the same for every p_drop: the rate is written into your function, use p_drop"
 NO_TENSOR = "labels are a tensor, in which a network looks rows up: make one, for instance with torch.where"
 FLOATS = "the labels have become floats, which no table can look up: keep them long"
 SCALED = "that is nn.Dropout, which sets numbers to 0 and scales the others: a label is a name, not a quantity"
@@ -159,7 +160,14 @@ def coins_are_the_generators(answer, y) -> Verdict:
         0.0,
         mistakes={OWN_COINS: apart or -1},
         reveal=True,
-    ) and check("share dropped at p_drop = 0, 0.5, 1", ends, [0.0, 0.5, 1.0], atol=0.06, reveal=True)
+    ) and check(
+        "share dropped at p_drop = 0, 0.5, 1",
+        ends,
+        [0.0, 0.5, 1.0],
+        atol=0.06,
+        mistakes={WRITTEN_IN: [ends[1]] * 3},
+        reveal=True,
+    )
 
 
 check_drop_labels = Exercise(
@@ -187,6 +195,7 @@ check_drop_labels = Exercise(
         EVERYTHING: lambda y, p, g: torch.full_like(y, NULL),
         TWICE: lambda y, p, g: drop_labels(drop_labels(y, p, g), p, g),
         BOTH: dropping(lambda *given: coins(*given) & coins(*given)),
+        WRITTEN_IN: dropping(lambda y, p, g: coins(y, P_DROP, g)),
     },
     judge=judge_mask,
 )
