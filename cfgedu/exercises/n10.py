@@ -244,12 +244,12 @@ def first(fits: Callable) -> Callable:
 
 
 def tables_of_steps():
-    counts, creeping = [5, 10, 20, 50, 100, 200], [1.0, 1.08, 1.16, 1.25, 1.36, 1.5]
+    counts = [5, 10, 20, 50, 100, 200]
     return {
         "where the values rise": (counts, [0.08, 0.16, 0.24, 0.282, 0.295, 0.30], 0.1),
         "where they cross the last one": (counts, [0.9, 0.21, 0.35, 0.26, 0.209, 0.2], 0.1),
         "where they fall": ([4, 9, 16, 25, 36], [3.4, 2.2, 1.8, 1.53, 1.5], 0.05),
-        "where they creep": (counts, creeping, 0.1),
+        "where they creep": (counts, [1.0, 1.08, 1.16, 1.25, 1.36, 1.5], 0.1),
         "where all are near": ([3, 7, 12], [1.02, 0.99, 1.0], 0.1),
     }
 
@@ -258,21 +258,15 @@ check_steps = Exercise(  # answer(counts (N,), which rise, values (N,), toleranc
     name="enough steps",
     right=(enough(), by_walking_back, in_numpy_with_flags),
     wrong={
-        "the value is near the last one there, but a later one is not: all that follow must be near": first(
-            lambda a, b, last, tolerance: abs(a - last) <= tolerance * last
+        "it is near the last one there, but a later one is not": first(
+            lambda a, b, end, tol: abs(a - end) <= tol * end
         ),
-        "you compare each value with the next: small changes add up": first(
-            lambda a, b, last, tol: abs(a - b) <= tol * b
-        ),
-        "you ask for a value below the tolerance: its difference from the last counts": first(
-            lambda a, *others: a <= others[-1]
-        ),
+        "you compare each with the next: small changes add up": first(lambda a, b, end, tol: abs(a - b) <= tol * b),
+        "the difference from the last value counts, not the value": first(lambda a, *others: a <= others[-1]),
         "the tolerance is relative: multiply it by the last": enough(near=lambda v, last, tol: abs(v - last) <= tol),
-        "the tolerance is a share of the last value, not of each": enough(
-            near=lambda v, last, tolerance: abs(v - last) <= tolerance * v
-        ),
-        "a value below the last one can be far from it as well: take the absolute difference": enough(
-            near=lambda v, last, tolerance: v - last <= tolerance * last
+        "the tolerance is a share of the last, not of each": enough(near=lambda v, end, tol: abs(v - end) <= tol * v),
+        "a value below the last can be far from it too: take abs": enough(
+            near=lambda v, end, tol: v - end <= tol * end
         ),
         "one too many: the first count that is near is enough": enough(1),
         "one too few: that is the last count that is not near": enough(-1),

@@ -128,7 +128,7 @@ def _cfgpp_scale(table, t):
 def cfgpp_scale(lam: float, schedule: Schedule, steps: int | Sequence[int]) -> Callable[[Tensor], Tensor]:
     """r(t) = lam sigma_t / (sigma_t - sigma_s),   sigma = sqrt((1 - a) / a), s the time after t in the list of `steps`
 
-    CFG++ (Chung et al., arXiv 2406.08070, alg. 2) finds x_0 with the scale lam and renoises it with the unconditional
+    CFG++ (Chung et al., arXiv 2406.08070) finds x_0 with the scale lam and renoises it with the unconditional
     eps. Under DDIM (eta = 0) that is plain guidance with this r(t): sample(ddim_step, guided(pair, cfgpp_scale(lam,
     schedule, steps)), schedule, x, y, steps). The finer the steps, the larger r; in the last step, to s = 0, it is lam.
     steps: as in `sample`, and the same. r(t) raises ValueError for a time that is not one of them.
