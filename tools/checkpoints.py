@@ -31,9 +31,10 @@ LEGS = {  # (steps in all, cool-down of the last ones): each network was trained
     "mnist-twin-unet": [(9000, 4500), (17_000, 6000), (31_000, 9000)],
 }  # those that ship took their last leg with a new optimizer, as their files say; made again, they keep the old one
 JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
+JUDGES = {JUDGE: 0, "mnist-judge-2": 1}  # a judge's seed: where one of them chooses images, the other grades them
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
 IMAGES = {"DDIM": 1000, "DDPM": 500, "Euler-Maruyama": 500}  # a row; the networks are compared with DDIM
-NAMES = (*LEGS, JUDGE, SWEEP)
+NAMES = (*LEGS, *JUDGES, SWEEP)
 RUNS = DATA.parent / "runs"
 
 
@@ -57,13 +58,13 @@ def network(name, fresh):
     return 0
 
 
-def judge(fresh):
-    """Trains the classifier that judges MNIST's images, and keeps it if it is good enough; returns the exit code."""
+def judge(fresh, name=JUDGE):
+    """Trains a classifier that judges MNIST's images, and keeps it if it is good enough; returns the exit code."""
     x, y = load("mnist")
-    generator = seeded(0)
+    generator = seeded(JUDGES[name])
     with weights_from(generator):
         net = Judge(size=x.shape[-1])
-    state = RUNS / f"{JUDGE}.safetensors"
+    state = RUNS / f"{name}.safetensors"
     resume = state.exists() and not fresh
     train(net, judge_loss, batches(x, y), JUDGE_STEPS, lr=2e-3, generator=generator, checkpoint=state, resume=resume)
     net.eval()
@@ -85,9 +86,9 @@ def judge(fresh):
         "final_loss": test_loss,  # the cross-entropy on them
         "seconds": read(state)[1]["seconds"],
         "threads": torch.get_num_threads(),
-        "command": f"python3 course.py checkpoints {JUDGE}",
+        "command": f"python3 course.py checkpoints {name}",
     }
-    path = save_checkpoint(JUDGE, net, None, metadata, {"mean": mean, "covariance": covariance})
+    path = save_checkpoint(name, net, None, metadata, {"mean": mean, "covariance": covariance})
     print(f"The judge is right about {accuracy:.4f} of the test images: {path.name}.")
     return 0
 
@@ -184,7 +185,7 @@ def main(arguments=None):
         if name in LEGS:
             code = network(name, options.fresh)
         else:
-            code = judge(options.fresh) if name == JUDGE else measure(options.samplers, options.fresh)
+            code = judge(options.fresh, name) if name in JUDGES else measure(options.samplers, options.fresh)
         if code:
             return code
     return 0
