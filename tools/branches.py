@@ -74,18 +74,26 @@ def judged(world, model, schedule):
 def make():
     """Trains and measures everything, two minutes in all, so never what is left of a run; returns the exit code."""
     torch.set_num_threads(1)
-    schedule, rows = linear(), []
+    schedule, seeds = linear(), []
     for seed in SEEDS:
         made = {size: trained(size, seed, place, schedule) for place, size in enumerate(SIZES)}
         if seed == SEEDS[0]:
             for size, (net, about) in made.items():
                 save_checkpoint(f"{NAME}-{size}", net, schedule, about)
-        nets = {size: net for size, (net, _) in made.items()}
-        for row in measured(nets, schedule):
-            rows.append({"seed": seed, **row})
-            print("  ".join(f"{word} {value}" for word, value in rows[-1].items()), flush=True)
-    write(DATA / f"{NAME}.json", ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
+        seeds.append(measured({size: net for size, (net, _) in made.items()}, schedule))
+        for row in seeds[-1]:
+            print(f"seed {seed}", *(f"{word} {value}" for word, value in row.items()), sep="  ", flush=True)
+    write(DATA / f"{NAME}.json", ("[\n" + ",\n".join(map(json.dumps, together(seeds))) + "\n]\n").encode())
     return 0
+
+
+def together(seeds):
+    """The rows of all seeds as one list, in which off and lost are lists, a number for each seed."""
+    rows = []
+    for same in zip(*seeds, strict=True):
+        setting = {key: same[0][key] for key in ("model", "baseline", "r")}
+        rows.append(setting | {key: [row[key] for row in same] for key in ("off", "lost")})
+    return rows
 
 
 if __name__ == "__main__":
