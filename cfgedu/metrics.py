@@ -153,6 +153,23 @@ def off_support(
     return outside.cpu().double().mean().item()
 
 
+def lost_share(mixture: Mixture, x: Tensor, y: Tensor, least: float = 0.2) -> float:
+    """How much of its classes the samples x (N,D), made for the labels y (N,), have lost: the share of their weight
+
+    in components that get fewer than `least` of the samples that are theirs. A sample counts for the component of its
+    class from which it most probably came. Take enough samples for the lightest component, or chance empties it too.
+    """
+    require_data("x", x, some=True)
+    require_columns("x", x, mixture.mean.shape[1])
+    require_classes("y", y, len(x), mixture.K)
+    require_between("least", (least,), 0, 1)
+    home = mixture._log_joint(x, 1.0, y).argmax(1)  # (N,); a component of another class has the weight 0
+    got = F.one_hot(home, len(mixture.label)).double().mean(0).cpu()  # (J,)
+    classes_asked = F.one_hot(y.long(), mixture.K).double().mean(0).cpu()  # (K,)
+    due = classes_asked @ (mixture._joint / mixture.prior[:, None])  # p(j given y), over the labels asked for (J,)
+    return float(due[got < least * due].sum())
+
+
 # ---------------------------------------------------------------- images
 
 

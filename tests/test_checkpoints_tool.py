@@ -79,15 +79,17 @@ def test_a_run_is_made_leg_by_leg_gone_on_with_or_started_over(folder, monkeypat
 def test_everything_is_made_in_order_until_something_fails(monkeypatch):
     made = []
     monkeypatch.setattr(checkpoints, "network", lambda name, fresh: made.append(name) or 0)
-    monkeypatch.setattr(checkpoints, "judge", lambda fresh: made.append("judge") or 0)
+    monkeypatch.setattr(checkpoints, "judge", lambda fresh, name: made.append(name) or 0)
+    monkeypatch.setattr(checkpoints, "small_networks", lambda: made.append("branches") or 0)
     monkeypatch.setattr(checkpoints, "measure", lambda samplers, fresh: made.append(samplers) or 0)
     monkeypatch.setattr(checkpoints, "variants", lambda fresh: made.append("variants") or 0)
     assert checkpoints.main([]) == 0
-    assert made == ["mnist-unet", "mnist-twin-unet", "judge", ["DDIM", "DDPM", "Euler-Maruyama"], "variants"]
+    sweep = ["DDIM", "DDPM", "Euler-Maruyama"]
+    assert made == ["mnist-unet", "mnist-twin-unet", "mnist-judge", "mnist-judge-2", sweep, "branches", "variants"]
     made.clear()
     assert checkpoints.main(["mnist-sweep", "mnist-unet", "--samplers", "DDPM"]) == 0
     assert made == ["mnist-unet", ["DDPM"]]
-    monkeypatch.setattr(checkpoints, "judge", lambda fresh: 1)
+    monkeypatch.setattr(checkpoints, "judge", lambda fresh, name: 1)
     made.clear()
     assert checkpoints.main([]) == 1
     assert made == ["mnist-unet", "mnist-twin-unet"]
@@ -111,7 +113,7 @@ def test_what_it_does_not_know(arguments, words, capsys):
 @pytest.fixture
 def quick_judge(folder, monkeypatch):
     monkeypatch.setattr(checkpoints, "load", lambda name, split="train": spots(split))
-    monkeypatch.setattr(checkpoints, "JUDGE_STEPS", 120)
+    monkeypatch.setattr(checkpoints, "JUDGES", {"mnist-judge": (0, 120), "mnist-judge-2": (1, 300)})
     monkeypatch.setattr(checkpoints, "Judge", lambda size: Judge(size=size, width=8, features=8))
     monkeypatch.setattr(checkpoints, "judge_loss", lambda net, x, y, g: torch.nn.functional.cross_entropy(net(x), y))
     return folder
@@ -132,8 +134,15 @@ def test_the_judge_comes_with_its_accuracy_and_the_moments_of_real_images(quick_
     assert about["test_sha256"] == command.data_sum(x, y)
 
 
+def test_the_second_judge_is_another_one(quick_judge):
+    assert checkpoints.main(["mnist-judge", "mnist-judge-2"]) == 0
+    (first, _, _), (second, _, about) = (load_checkpoint(name) for name in ("mnist-judge", "mnist-judge-2"))
+    assert not torch.equal(first.head.weight, second.head.weight)
+    assert about["command"] == "python3 course.py checkpoints mnist-judge-2"
+
+
 def test_a_judge_below_the_bar_is_not_kept(quick_judge, monkeypatch, capsys):
-    monkeypatch.setattr(checkpoints, "JUDGE_STEPS", 1)
+    monkeypatch.setattr(checkpoints, "JUDGES", {"mnist-judge": (0, 1)})
     assert checkpoints.main(["mnist-judge"]) == 1
     assert "less than 0.99: it is not kept" in capsys.readouterr().err
     assert not (quick_judge / "data").exists()
@@ -282,12 +291,13 @@ def test_a_shipped_network_says_how_it_was_made(name):
     assert {"torch", "python", "numpy", "safetensors", "cfgedu"} <= set(about["versions"])
 
 
-def test_the_shipped_judge_is_good_enough():
-    judge, schedule, about = shipped("mnist-judge")
+@pytest.mark.parametrize("name", checkpoints.JUDGES)
+def test_a_shipped_judge_is_good_enough(name):
+    judge, schedule, about = shipped(name)
     assert judge.config == Judge(size=28).config
     assert schedule is None
     assert about["accuracy"] >= checkpoints.JUDGE_BAR
-    assert about["steps"] == checkpoints.JUDGE_STEPS
+    assert about["steps"] == checkpoints.JUDGES[name][1]
     mean, covariance = about["extra"]["mean"], about["extra"]["covariance"]
     assert mean.shape == (32,)
     assert covariance.shape == (32, 32)
@@ -295,14 +305,15 @@ def test_the_shipped_judge_is_good_enough():
 
 
 @pytest.mark.skipif(REAL is None, reason="MNIST is not on this machine: set CFGEDU_DATA")
-def test_the_shipped_judge_on_the_real_images(monkeypatch):
+@pytest.mark.parametrize("name", checkpoints.JUDGES)
+def test_a_shipped_judge_on_the_real_images(name, monkeypatch):
     monkeypatch.setenv("CFGEDU_DATA", str(REAL.resolve()))
     x, y = load("mnist", "test")
-    judge, _, about = shipped("mnist-judge")
+    judge, _, about = shipped(name)
     assert about["test_sha256"] == command.data_sum(x, y)
     assert judge_accuracy(judge, x, y) == pytest.approx(about["accuracy"], abs=3e-4)
-    for name, value in zip(("mean", "covariance"), moments(features(judge, x)), strict=True):
-        torch.testing.assert_close(about["extra"][name], value, rtol=1e-3, atol=1e-4)
+    for part, value in zip(("mean", "covariance"), moments(features(judge, x)), strict=True):
+        torch.testing.assert_close(about["extra"][part], value, rtol=1e-3, atol=1e-4)
 
 
 def test_the_help_of_the_training_command_shows_the_recipe_that_ships():

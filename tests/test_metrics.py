@@ -17,6 +17,7 @@ from cfgedu.metrics import (
     field_error,
     frechet_distance,
     judge_accuracy,
+    lost_share,
     mean_posterior,
     moments,
     off_support,
@@ -113,6 +114,24 @@ def test_off_support_of_true_samples_is_the_quantile():
     assert off_support(mixture, half, torch.arange(3).repeat(2), seeded(2)) == 0.5
     with pytest.raises(ValueError, match="quantile must lie strictly between 0 and 1, got 0"):
         off_support(mixture, x, y, seeded(2), quantile=0)
+
+
+def test_lost_share_is_the_weight_of_the_components_without_samples():
+    mixture = islands()  # each class: 0.6 of it in one island, 0.4 in the other
+    x, y = mixture.sample(20_000, seeded(3))
+    assert lost_share(mixture, x, y) == 0
+    own, labels = x[y == 1], y[y == 1]
+    upper = (own - mixture.mean[2]).norm(dim=1) < (own - mixture.mean[3]).norm(dim=1)
+    assert lost_share(mixture, own[upper], labels[upper]) == pytest.approx(0.4)
+    assert lost_share(mixture, own[~upper], labels[~upper]) == pytest.approx(0.6)
+    few = torch.cat([own[upper], own[~upper][: int(upper.sum()) // 20]])  # a thirteenth of what is due there
+    assert lost_share(mixture, few, torch.ones(len(few)).long()) == pytest.approx(0.4)
+    assert lost_share(mixture, few, torch.ones(len(few)).long(), least=0.05) == 0
+    both = torch.cat([own[upper], x[y == 0]])  # the labels weigh as often as they are asked for
+    asked = torch.cat([labels[upper], y[y == 0]])
+    assert lost_share(mixture, both, asked) == pytest.approx(0.4 * float(upper.sum()) / len(both))
+    with pytest.raises(ValueError, match="least must lie strictly between 0 and 1"):
+        lost_share(mixture, x, y, least=1.0)
 
 
 def test_spread_and_mean_posterior_of_data():

@@ -68,7 +68,24 @@ def paths(folder):
     return [pytest.param(path, id=path.relative_to(NOTEBOOKS).as_posix()) for path in sorted(folder.glob("*.ipynb"))]
 
 
-NEW_TEXT = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "13", "15", "16")
+NEW_TEXT = (
+    "00",
+    "01",
+    "02",
+    "03",
+    "04",
+    "05",
+    "06",
+    "07",
+    "08",
+    "09",
+    "10",
+    "11",
+    "13",
+    "14",
+    "15",
+    "16",
+)  # lessons with cells of the design's size
 
 
 @pytest.mark.parametrize("path", paths(NOTEBOOKS) + paths(SOLUTIONS))

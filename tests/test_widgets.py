@@ -51,12 +51,19 @@ def two_twins(K=3, T=1000):
     return {name: random_network(lambda kind=kind: kind(K, T, width=16)) for name, kind in twins.items()}
 
 
+def three_networks(K=2, T=1000):
+    names = ("the strong network", "a weaker one", "one too weak")
+    networks = {name: random_network(lambda: MLP(K, T, width=8), seed) for seed, name in enumerate(names)}
+    return {"networks": networks}
+
+
 def one_network(K=3, T=1000):
     return {"networks": {"a network": random_network(lambda: MLP(K, T, width=16))}}
 
 
 # demo: (the networks it is given, a state that differs from its start in every control, the state they are tried from)
 DEMOS = {
+    "baselines": (three_networks, {"model": "exact scores", "baseline": "no label (CFG)", "r": 0.5}, {}),
     "contested_mode": (
         no_networks,
         {"method": "projected (APG)", "r": 2.0, "low": 100, "high": 400, "sampler": "DDPM", "world": "moved"},

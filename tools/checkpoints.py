@@ -5,6 +5,7 @@ What was interrupted goes on where it stopped; --fresh starts over. MNIST's netw
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -30,10 +31,12 @@ LEGS = {  # (steps in all, cool-down of the last ones): each network was trained
     "mnist-unet": [(16_000, 8000), (30_000, 10_000), (52_000, 16_000)],
     "mnist-twin-unet": [(9000, 4500), (17_000, 6000), (31_000, 9000)],
 }  # those that ship took their last leg with a new optimizer, as their files say; made again, they keep the old one
-JUDGE, JUDGE_STEPS, JUDGE_BAR = "mnist-judge", 8000, 0.99
+JUDGE, JUDGE_BAR = "mnist-judge", 0.99
+JUDGES = {JUDGE: (0, 8000), "mnist-judge-2": (1, 4000)}  # seed, steps: where one chooses images, the other grades them
 SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
 IMAGES = {"DDIM": 1000, "DDPM": 500, "Euler-Maruyama": 500}  # a row; the networks are compared with DDIM
-NAMES = (*LEGS, JUDGE, SWEEP, "mnist-variants")
+BRANCHES, VARIANTS = "branches", "mnist-variants"
+NAMES = (*LEGS, *JUDGES, SWEEP, BRANCHES, VARIANTS)
 RUNS = DATA.parent / "runs"
 
 
@@ -57,15 +60,15 @@ def network(name, fresh):
     return 0
 
 
-def judge(fresh):
-    """Trains the classifier that judges MNIST's images, and keeps it if it is good enough; returns the exit code."""
-    x, y = load("mnist")
-    generator = seeded(0)
+def judge(fresh, name=JUDGE):
+    """Trains a classifier that judges MNIST's images, and keeps it if it is good enough; returns the exit code."""
+    (seed, steps), (x, y) = JUDGES[name], load("mnist")
+    generator = seeded(seed)
     with weights_from(generator):
         net = Judge(size=x.shape[-1])
-    state = RUNS / f"{JUDGE}.safetensors"
+    state = RUNS / f"{name}.safetensors"
     resume = state.exists() and not fresh
-    train(net, judge_loss, batches(x, y), JUDGE_STEPS, lr=2e-3, generator=generator, checkpoint=state, resume=resume)
+    train(net, judge_loss, batches(x, y), steps, lr=2e-3, generator=generator, checkpoint=state, resume=resume)
     net.eval()
     test_x, test_y = load("mnist", "test")
     accuracy, seen = judge_accuracy(net, test_x, test_y), features(net, test_x)
@@ -80,14 +83,14 @@ def judge(fresh):
         "data": "mnist",
         "data_sha256": data_sum(x, y),
         "test_sha256": data_sum(test_x, test_y),
-        "steps": JUDGE_STEPS,
+        "steps": steps,
         "accuracy": accuracy,  # on the test images
         "final_loss": test_loss,  # the cross-entropy on them
         "seconds": read(state)[1]["seconds"],
         "threads": torch.get_num_threads(),
-        "command": f"python3 course.py checkpoints {JUDGE}",
+        "command": f"python3 course.py checkpoints {name}",
     }
-    path = save_checkpoint(JUDGE, net, None, metadata, {"mean": mean, "covariance": covariance})
+    path = save_checkpoint(name, net, None, metadata, {"mean": mean, "covariance": covariance})
     print(f"The judge is right about {accuracy:.4f} of the test images: {path.name}.")
     return 0
 
@@ -111,6 +114,11 @@ def measure(samplers, fresh):
     for sampler in samplers:
         sweep(path, networks, judging, [sampler], SCALES, n=IMAGES[sampler])
     return 0
+
+
+def small_networks():
+    """The networks of notebook 14 and what they do as baselines of one another, by tools/branches.py."""
+    return subprocess.run([sys.executable, Path(__file__).with_name("branches.py")], check=False).returncode
 
 
 def sweep(
@@ -191,10 +199,12 @@ def main(arguments=None):
         torch.set_num_threads(options.threads)
         if name in LEGS:
             code = network(name, options.fresh)
-        elif name == "mnist-variants":
+        elif name == BRANCHES:
+            code = small_networks()
+        elif name == VARIANTS:
             code = variants(options.fresh)
         else:
-            code = judge(options.fresh) if name == JUDGE else measure(options.samplers, options.fresh)
+            code = judge(options.fresh, name) if name in JUDGES else measure(options.samplers, options.fresh)
         if code:
             return code
     return 0

@@ -143,3 +143,27 @@ def as_pair(prediction, x: Tensor) -> tuple[Tensor, Tensor]:
     require_same_shape("the pair's conditional prediction", eps_cond, x)
     dtype = torch.promote_types(eps_un.dtype, eps_cond.dtype)
     return eps_un.to(dtype), eps_cond.to(dtype)
+
+
+def require_rows(name: str, value, batch: int) -> None:
+    """One real number for each row, shape (B,)."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise TypeError(f"{name} must return a floating-point tensor, got {kind(value)}")
+    if value.shape != (batch,):
+        raise ValueError(f"{name} must return one number per row, shape ({batch},), got {shape(value)}")
+
+
+def require_gradient(name: str, value: Tensor) -> None:
+    if not value.requires_grad:
+        raise ValueError(f"{name} must depend on x and be differentiable in it, got a tensor without a gradient")
+
+
+def require_log_probabilities(name: str, value: Tensor) -> None:
+    """Logarithms of probabilities: at most 0, up to rounding, and no NaN."""
+    if not (value <= 1e-3).all():
+        raise ValueError(f"{name} must return logarithms of probabilities, at most 0, got up to {value.max():.3g}")
+
+
+def require_one_class(name: str, y: Tensor) -> None:
+    if len(y.unique()) > 1:
+        raise ValueError(f"{name} must hold one label in all rows, which are one population, got {y.unique().tolist()}")

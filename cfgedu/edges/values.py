@@ -101,6 +101,26 @@ def require_drop(p_drop) -> None:
         raise ValueError(f"p_drop must be a probability in [0, 1], got {p_drop!r}")
 
 
+def require_positive_share(name: str, value) -> None:
+    if not is_number(value) or not 0 < value <= 1:
+        raise ValueError(f"{name} must be a share in (0, 1], got {value!r}")
+
+
+def require_one_number(name: str, value) -> None:
+    """A finite number, and no tensor with one for each row."""
+    if not is_number(value):
+        raise TypeError(f"{name} must be one number here, got {type(value).__name__} {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+
+
+def require_tilt(r) -> None:
+    """The r of a tilted density that rejection can draw: p(c given x)^(r-1) is a probability."""
+    require_one_number("r", r)
+    if r < 1:
+        raise ValueError(f"r must be 1 or more, so that p(c given x)^(r-1) is a probability, got {r!r}")
+
+
 def require_choice(name: str, value, choices: Iterable[str]) -> None:
     choices = tuple(choices)
     if not isinstance(value, str) or value not in choices:

@@ -224,9 +224,8 @@ def enough(
     return answer
 
 
-def by_walking_back(counts, values, tolerance):
-    i = len(counts) - 1
-    while i and abs(values[i - 1] / values[-1] - 1) <= tolerance:
+def by_walking_back(counts, values, tolerance, i=-1):
+    while i > -len(counts) and abs(values[i - 1] / values[-1] - 1) <= tolerance:
         i -= 1
     return torch.tensor(counts[i])
 

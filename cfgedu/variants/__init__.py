@@ -1,8 +1,10 @@
-"""What came after plain classifier-free guidance: rules and wrappers around a Pair, a Denoiser or a scale r(t).
+"""What came after plain classifier-free guidance: rules and wrappers around a Pair, a Denoiser or a scale r(t),
 
-Each has its formula, its source and the setting at which it is plain guidance again. No sampler knows of any of them.
+and samplers of the tilted density. Each has its formula, its source and the setting at which it is plain guidance
+again. No sampler knows of any of the wrappers.
 """
 
+from cfgedu.variants.baselines import classifier_guided, feedback, rejection, resampled
 from cfgedu.variants.repairs import (
     cfgpp_scale,
     dynamic_threshold,
@@ -16,10 +18,14 @@ from cfgedu.variants.repairs import (
 
 __all__ = [
     "cfgpp_scale",
+    "classifier_guided",
     "dynamic_threshold",
+    "feedback",
     "magnitude_aware",
     "project",
     "projected",
+    "rejection",
+    "resampled",
     "rescale",
     "rescaled",
     "zero_star",
