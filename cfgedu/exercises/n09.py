@@ -101,6 +101,7 @@ def by_bytes(net, x, t):
 
 
 ALWAYS = "your test says the same of every twin, leaky or not: a test must be able to fail, and to pass"
+INVERTED = "your test is the wrong way round: True is for a twin whose first prediction does not change"
 SECOND = "you compared the second prediction: that one is conditional, and should change with y"
 TOUCHED = "fill in a copy (deepcopy): a test must leave what it tests as it was"
 DEAF = "that a conditional head ignores the label is another fault; this test is about the unconditional one"
@@ -137,6 +138,8 @@ def judge_ignores_label(answer: Callable) -> Verdict:
     caught = {name: says(partial(Twin, leak), 3) for name, (leak, _) in LEAKS.items()}
     if all(bool(said) == bool(late) for said in (deaf, asleep, *caught.values())):
         raise Unfit(ALWAYS)
+    if not (late or deaf) and asleep and all(caught.values()):
+        raise Unfit(INVERTED)
     verdicts = [
         check("a late-fusion twin passes", late, True, mistakes={SECOND: False}),
         check("its weights are untouched", touched, False, mistakes={TOUCHED: True}),
@@ -152,6 +155,7 @@ check_ignores_label = Exercise(  # answer(net, x (B,2), t (B,)) -> True where pa
     right=(invariance(), by_largest_change, by_bytes),
     wrong={
         ALWAYS: lambda net, x, t: True,
+        INVERTED: lambda net, x, t: not invariance()(net, x, t),
         SECOND: invariance(head=1),
         TOUCHED: invariance(wake=filled),
         MISSES["a leak of one class"]: invariance(labels=lambda net, t: constant(net, t)[:3]),
@@ -239,6 +243,7 @@ check_film_pair = Exercise(  # answer(net, film, x (B,2), t (B,), y (B,)) -> (ep
         "h is multiplied by 1 + scale, so that a scale of 0 changes nothing": film_pair(
             change=lambda h, a, b: a * h + b
         ),
+        "the shift is added last: multiply h by 1 + scale first": film_pair(change=lambda h, a, b: (h + b) * (1 + a)),
         "scale and shift are swapped: the first half of a row is the scale": film_pair(
             change=lambda h, a, b: h * (1 + b) + a
         ),
@@ -267,6 +272,7 @@ check_fork_costs = Exercise(  # answer(f) -> (weights of a twin / of one network
     wrong={
         "the trunk is shared: it is f that is counted once, and 1 - f twice": lambda f: (1 + f, (1 + f) / 2),
         "time against the doubled batch, which runs everything twice: divide by 2": lambda f: (2 - f, 2 - f),
+        "f / 2 is the part of the time that is saved: asked for is what remains": lambda f: (2 - f, f / 2),
         "the doubled batch has one network's weights: divide the time by 2, not the weights": lambda f: (
             (1 - f / 2,) * 2
         ),
