@@ -166,6 +166,8 @@ def test_a_crash_of_all_parts_and_of_the_schedule():
         assert len(lights) == len(GAUGES)
         assert not all(light.green for light in lights)
     assert not any(light.green for light in dashboard(SimpleNamespace()))
+    [said] = {light.said for light in dashboard(changed(schedule=torch.zeros(2, 2))) if light.name == "oracle"}
+    assert said == "ValueError: schedule must be the table alpha_bar[0..T], shape (T+1,), got (2, 2)"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -8,6 +8,7 @@ the code a model of their own: one that writes down what it is asked, or one who
 import torch
 from torch import Tensor
 
+from cfgedu.edges import shape
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import Schedule
 
@@ -29,7 +30,10 @@ class Recorder:
 
 def table(code) -> Tensor:
     """The code's levels alpha_bar[0..T] in float64; its schedule is that table, or has it as `alpha_bar`."""
-    return torch.as_tensor(getattr(code.schedule, "alpha_bar", code.schedule)).double()
+    alpha_bar = torch.as_tensor(getattr(code.schedule, "alpha_bar", code.schedule)).double()
+    if alpha_bar.ndim != 1:
+        raise ValueError(f"schedule must be the table alpha_bar[0..T], shape (T+1,), got {shape(alpha_bar)}")
+    return alpha_bar
 
 
 def truth(code, x0):
