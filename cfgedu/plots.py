@@ -259,3 +259,15 @@ def rotation(ax: Axes, schedule: Schedule, t: int) -> Axes:
     ax.set(xlim=(-1.3, 1.3), ylim=(-0.25, 1.3), aspect="equal", title=f"t = {t}")
     ax.axis("off")
     return ax
+
+
+def logit_axis(ax: Axes, ticks: Sequence[float] = (0.5, 0.8, 0.95, 0.99, 0.999), lim=(0.28, 0.9997)) -> Axes:
+    """A vertical axis for shares, on which p stands at the height log(p / (1 - p)), with plain numbers at `ticks`.
+
+    It is stretched near 1: from 0.9 to 0.99 is about as far as from 0.99 to 0.999. 0 and 1 themselves have no place on
+    it: a line through them leaves the picture, and a point is drawn at the border where its share is clamped to `lim`.
+    """
+    ax.set_yscale("logit", nonpositive="clip")
+    ax.set(ylim=lim, yticks=ticks, yticklabels=[f"{p:g}" for p in ticks])
+    ax.tick_params(axis="y", which="minor", left=False, labelleft=False)
+    return ax

@@ -234,3 +234,14 @@ def test_the_help_of_the_training_command_shows_the_recipe_that_ships():
     for leg in checkpoints.LEGS["mnist-unet"]:
         recipe = " ".join(checkpoints.arguments_of("mnist-unet", *leg)).removeprefix("--data mnist --model unet ")
         assert f"{command.PROGRAM} {recipe.removesuffix(' --threads 1')} --name mine" in command.MORE
+
+
+@pytest.mark.parametrize(("name", "own"), [("mnist-unet", "mine"), ("mnist-twin-unet", "my-twin")])
+def test_the_words_beside_the_checkpoints_show_the_commands_that_make_them(name, own):
+    lines = [line.strip() for line in (SHIPPED / "README.md").read_text(encoding="utf-8").splitlines()]
+    told = [line for line in lines if line.startswith(command.PROGRAM) and line.split("--name ")[1].split()[0] == own]
+    resumed = ["", *[" --resume"] * (len(checkpoints.LEGS[name]) - 1)]
+    legs = zip(checkpoints.LEGS[name], resumed, strict=True)
+    assert told == [
+        command.command_line(checkpoints.arguments_of(name, *leg), 1) + f" --name {own}{end}" for leg, end in legs
+    ]
