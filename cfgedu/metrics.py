@@ -3,6 +3,7 @@
 A judge is trained by `cfgedu.training.train_judge`; the table of all settings is made by `course.py checkpoints`.
 """
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from cfgedu.edges import (
     require_labels,
     require_same_shape,
 )
+from cfgedu.files import DATA
 from cfgedu.guidance import Field, guided_by
 from cfgedu.models import Judge
 from cfgedu.protocol import NULL, classes, noise_like, seeded
@@ -270,3 +272,19 @@ def judged(judge: nn.Module, real: tuple[Tensor, Tensor], images: Tensor, y: Ten
         "frechet": frechet_distance(seen, real),
         "classes": (taken.bincount(minlength=judge.K).double() / len(taken)).tolist(),
     }
+
+
+def swept(key: str, network: str = "unet", sampler: str | None = "DDIM", rows: Sequence[dict] | None = None) -> dict:
+    """{r: [a value for each seed]}: the column `key` of data/mnist-sweep.json for one network and sampler, in order.
+
+    Rows of real digits are those of network "real" (one for each draw) and "test", with None for sampler and r.
+    rows: those of another table. Raises ValueError where there is no such row, or rows are of different sizes n, whose
+    distances could not be compared.
+    """
+    rows = json.loads((DATA / "mnist-sweep.json").read_text(encoding="utf-8")) if rows is None else rows
+    own = [row for row in rows if (row["network"], row["sampler"]) == (network, sampler)]
+    sizes = sorted({row["n"] for row in own})
+    if len(sizes) != 1:
+        raise ValueError(f"rows of {network!r} with {sampler!r} must be there and of one n, got n of {sizes}")
+    own.sort(key=lambda row: (row["r"] or 0, row["seed"]))
+    return {r: [row[key] for row in own if row["r"] == r] for r in dict.fromkeys(row["r"] for row in own)}

@@ -16,7 +16,6 @@ from tools import play
 from tools.notebooks import MOST_BYTES, alt, normalise
 
 MOST_LINES, MOST_COLUMNS = 15, 100
-MOST_LINES_SO_FAR = 20  # where the text has not been written anew yet
 YOUR_TURN = "# your turn"
 ENDING = ("What you learned", "Exercises", "Further reading")
 PATH = re.compile(r"(?<![\w.:/~])/(?:home|Users|root|tmp|usr|opt|mnt|var|work|content)/\w|\b[A-Z]:\\\\?\w")
@@ -92,15 +91,12 @@ def code_parses(notebook):
     return [f"cell {i} is not Python" for i, cell in code_cells(notebook) if not nodes(cell)]
 
 
-def cells_are_short(notebook, most=MOST_LINES_SO_FAR):
-    sizes = [(i, len(cell.source.strip().splitlines())) for i, cell in code_cells(notebook)]
-    return [f"cell {i} has {lines} lines, over {most}" for i, lines in sizes if lines > most]
-
-
-def cells_have_the_size_of_the_design(notebook):
-    rows = [(i, row) for i, cell in code_cells(notebook) for row in cell.source.splitlines()]
-    wide = [f"cell {i} has a line of {len(row)} columns" for i, row in rows if len(row) > MOST_COLUMNS]
-    return cells_are_short(notebook, MOST_LINES) + wide
+def cells_are_small(notebook):
+    """At most 15 lines of at most 100 columns."""
+    cells = [(i, cell.source.strip().splitlines()) for i, cell in code_cells(notebook)]
+    long = [f"cell {i} has {len(rows)} lines, over {MOST_LINES}" for i, rows in cells if len(rows) > MOST_LINES]
+    wide = [(i, len(row)) for i, rows in cells for row in rows if len(row) > MOST_COLUMNS]
+    return long + [f"cell {i} has a line of {columns} columns" for i, columns in wide]
 
 
 def claims_are_sentences(notebook):
@@ -378,7 +374,8 @@ def solutions_answer_everything(lesson, solutions):
 
 EVERYWHERE = (
     code_parses,
-    cells_are_short,
+    cells_are_small,
+    claims_are_sentences,
     no_cell_is_empty,
     executed_in_order,
     outputs_are_stored,
@@ -406,4 +403,3 @@ LESSONS = (
     shows_a_demo,
     asks_for_a_prediction,
 )
-WRITTEN_ANEW = (cells_have_the_size_of_the_design, claims_are_sentences)

@@ -1,17 +1,15 @@
 """`course.py checkpoints`, and what it made: the files in data/."""
 
-import json
-
 import pytest
 import torch
-from helpers import network
 from test_images import REAL
+from test_sweep import every_setting
 
 from cfgedu import checkpoints as files
 from cfgedu.checkpoints import load_checkpoint, save_checkpoint, write
 from cfgedu.images import load
-from cfgedu.metrics import features, generate, judge_accuracy, judged, moments
-from cfgedu.models import MLP, Judge, TwinMLP, TwinUNet, UNet, weights_from
+from cfgedu.metrics import features, judge_accuracy, moments
+from cfgedu.models import Judge, TwinUNet, UNet
 from cfgedu.protocol import seeded
 from cfgedu.schedule import linear
 from cfgedu.training import command
@@ -166,98 +164,26 @@ def test_the_judges_images_move_by_up_to_two_pixels_and_nothing_is_lost():
 
 
 def test_the_sweep_reads_the_shipped_names(folder, monkeypatch):
-    asked = []
+    asked, real = [], []
     for name, kind in (("mnist-unet", UNet), ("mnist-twin-unet", TwinUNet)):
         save_checkpoint(name, kind(10, width=8), linear(), {})
     save_checkpoint("mnist-judge", Judge(size=28, width=4, features=4), None, {})
-    monkeypatch.setattr(checkpoints, "sweep", lambda *given, n: asked.append((*given, n)))
+    monkeypatch.setattr(checkpoints, "load", lambda name, split="train": spots(split))
+    monkeypatch.setattr(checkpoints, "real_digits", lambda path, judge, train, test: real.append((path, *train, *test)))
+    monkeypatch.setattr(checkpoints, "sweep", lambda *given, seed=0: asked.append((*given, seed)))
     assert checkpoints.main(["mnist-sweep", "--samplers", "DDIM", "Euler-Maruyama"]) == 0
-    for path, networks, _, _, scales, _ in asked:
+    ((path, *sets),) = real
+    assert path == folder / "data/mnist-sweep.json"
+    assert all(torch.equal(got, expected) for got, expected in zip(sets, (*spots(), *spots("test")), strict=True))
+    kinds = {"unet": UNet, "twin": TwinUNet}
+    rows = set()
+    for path, networks, _, samplers, scales, seed in asked:
         assert path == folder / "data/mnist-sweep.json"
-        assert {name: type(net[0]) for name, net in networks.items()} == {"unet": UNet, "twin": TwinUNet}
-        assert scales == (0, 0.5, 1, 1.5, 2, 3, 5, 8)
-    assert [(samplers, n) for *_, samplers, _, n in asked] == [(["DDIM"], 1000), (["Euler-Maruyama"], 500)]
-
-
-# ---- the sweep ----
-
-
-@pytest.fixture
-def small(tmp_path):
-    """Checkpoints of networks and a judge of 8x8 images, as `load_checkpoint` gives them."""
-    with weights_from(seeded(1)):
-        judge = Judge(width=4, features=4).eval()
-    real = torch.randn(100, 1, 8, 8, generator=seeded(2)).clamp(-1, 1)
-    mean, covariance = moments(judge.features(real).detach())
-    save_checkpoint(tmp_path / "j.safetensors", judge, None, {}, {"mean": mean, "covariance": covariance})
-    for name, kind in (("unet", MLP), ("twin", TwinMLP)):
-        save_checkpoint(tmp_path / f"{name}.safetensors", network(kind), linear(), {})
-    networks = {name: load_checkpoint(tmp_path / f"{name}.safetensors") for name in ("unet", "twin")}
-    return networks, load_checkpoint(tmp_path / "j.safetensors")
-
-
-def small_sweep(path, networks, judge, samplers=("DDIM", "DDPM"), scales=(0, 2.0), n=40, **more):
-    return checkpoints.sweep(path, networks, judge, samplers, scales, shape=(1, 8, 8), n=n, steps=2, **more)
-
-
-def settings(rows):
-    return [(row["network"], row["sampler"], row["r"]) for row in rows]
-
-
-def test_a_sweep_measures_every_setting(tmp_path, small):
-    networks, judge = small
-    path = tmp_path / "sweep.json"
-    rows = small_sweep(path, networks, judge)
-    assert settings(rows) == [(n, s, r) for n in ("unet", "twin") for s in ("DDIM", "DDPM") for r in (0, 2.0)]
-    assert json.loads(path.read_text()) == rows
-    net, schedule, about = networks["twin"]
-    images, y = generate(net, schedule, "DDPM", 2.0, shape=(1, 8, 8), n=40, steps=2)
-    extra = judge[2]["extra"]
-    row = rows[-1]
-    for key, value in judged(judge[0], (extra["mean"], extra["covariance"]), images, y).items():
-        assert row[key] == value, key
-    given = {"n": 40, "steps": 2, "seed": 0, "checkpoint": about["sha256"], "judge": judge[2]["sha256"]}
-    assert {key: row[key] for key in given} == given
-    assert row["seconds"] >= 0
-    assert list(tmp_path.glob("*.part")) == []
-
-
-def test_an_interrupted_sweep_goes_on(tmp_path, small, monkeypatch):
-    path, made = tmp_path / "sweep.json", []
-
-    def interrupted(*args, **kwargs):
-        made.append(1)
-        if len(made) == 4:
-            raise KeyboardInterrupt
-        return generate(*args, **kwargs)
-
-    monkeypatch.setattr(checkpoints, "generate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        small_sweep(path, *small)
-    kept = json.loads(path.read_text())
-    assert len(kept) == 3
-    rows = small_sweep(path, *small)
-    assert len(made) == 4 + 5  # of eight rows, the five that were missing
-    assert rows[:3] == kept
-    assert small_sweep(path, *small) == rows
-    assert len(made) == 4 + 5
-
-
-def test_rows_of_other_checkpoints_are_made_again(tmp_path, small):
-    networks, judge = small
-    path = tmp_path / "sweep.json"
-    before = small_sweep(path, networks, judge)
-    other = save_checkpoint(tmp_path / "other.safetensors", network(seed=9), linear(), {})
-    after = small_sweep(path, {**networks, "unet": load_checkpoint(other)}, judge, samplers=["DDIM"])
-    assert sorted(settings(after)) == sorted(set(settings(before)) - {("unet", "DDPM", 0), ("unet", "DDPM", 2.0)})
-    old = dict(zip(settings(before), before, strict=True))
-    for setting, row in zip(settings(after), after, strict=True):
-        assert (row == old[setting]) == (setting[0] == "twin")
-    assert len(small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["Euler-Maruyama"])) == len(after) + 2
-    fewer = small_sweep(path, {"twin": networks["twin"]}, judge, samplers=["DDPM"], n=20)
-    assert {(row["sampler"], row["n"]) for row in fewer} == {("DDIM", 40), ("DDPM", 20), ("Euler-Maruyama", 40)}
-    again = small_sweep(path, networks, judge, samplers=["DDIM"], scales=[0], seed=1)
-    assert {row["seed"] for row in again} == {1}
+        assert samplers == ["DDIM", "Euler-Maruyama"]
+        ((name, net),) = networks.items()
+        assert type(net[0]) is kinds[name]
+        rows |= {(name, r, seed) for r in scales}
+    assert rows == every_setting()
 
 
 # ---- what ships ----
@@ -322,31 +248,12 @@ def test_the_help_of_the_training_command_shows_the_recipe_that_ships():
         assert f"{command.PROGRAM} {recipe.removesuffix(' --threads 1')} --name mine" in command.MORE
 
 
-def test_the_shipped_sweep_is_of_the_shipped_checkpoints():
-    rows = json.loads((SHIPPED / "mnist-sweep.json").read_text(encoding="utf-8"))
-    sums = {"unet": shipped("mnist-unet")[2]["sha256"], "twin": shipped("mnist-twin-unet")[2]["sha256"]}
-    judge = shipped("mnist-judge")[2]["sha256"]
-    settings = {(row["network"], row["sampler"], row["r"]) for row in rows}
-    assert settings == {(n, s, r) for n in sums for s in checkpoints.IMAGES for r in checkpoints.SCALES}
-    assert len(settings) == len(rows)
-    for row in rows:
-        assert (row["checkpoint"], row["judge"]) == (sums[row["network"]], judge)
-        assert (row["n"], row["steps"]) == (checkpoints.IMAGES[row["sampler"]], 50)
-        assert 0 <= row["accuracy"] <= 1
-        assert sum(row["classes"]) == pytest.approx(1)
-
-
-def test_the_shipped_networks_are_good_enough():
-    """The bars of the course, on 1000 images with 50 DDIM steps; the sums above tie the table to the networks."""
-    rows = json.loads((SHIPPED / "mnist-sweep.json").read_text(encoding="utf-8"))
-    unet, twin = (
-        {row["r"]: row for row in rows if (row["network"], row["sampler"]) == (name, "DDIM")}
-        for name in ("unet", "twin")
-    )
-    assert min(unet[1]["accuracy"], twin[1]["accuracy"]) >= 0.95
-    assert unet[2]["accuracy"] >= 0.99
-    assert abs(unet[2]["accuracy"] - twin[2]["accuracy"]) <= 0.02
-    for table in (unet, twin):
-        assert all(0.04 <= share <= 0.20 for share in table[0]["classes"])  # r = 0: samples of p(x), every class
-        distance = {r: row["frechet"] for r, row in table.items()}
-        assert 1 <= min(distance, key=distance.get) <= 2
+@pytest.mark.parametrize(("name", "own"), [("mnist-unet", "mine"), ("mnist-twin-unet", "my-twin")])
+def test_the_words_beside_the_checkpoints_show_the_commands_that_make_them(name, own):
+    lines = [line.strip() for line in (SHIPPED / "README.md").read_text(encoding="utf-8").splitlines()]
+    told = [line for line in lines if line.startswith(command.PROGRAM) and line.split("--name ")[1].split()[0] == own]
+    resumed = ["", *[" --resume"] * (len(checkpoints.LEGS[name]) - 1)]
+    legs = zip(checkpoints.LEGS[name], resumed, strict=True)
+    assert told == [
+        command.command_line(checkpoints.arguments_of(name, *leg), 1) + f" --name {own}{end}" for leg, end in legs
+    ]

@@ -11,10 +11,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from notebook_rules import (
     EVERYWHERE,
     LESSONS,
-    WRITTEN_ANEW,
     asks_for_a_prediction,
-    cells_are_short,
-    cells_have_the_size_of_the_design,
+    cells_are_small,
     claims_are_sentences,
     code_cells,
     code_parses,
@@ -68,31 +66,10 @@ def paths(folder):
     return [pytest.param(path, id=path.relative_to(NOTEBOOKS).as_posix()) for path in sorted(folder.glob("*.ipynb"))]
 
 
-NEW_TEXT = (
-    "00",
-    "01",
-    "02",
-    "03",
-    "04",
-    "05",
-    "06",
-    "07",
-    "08",
-    "09",
-    "10",
-    "11",
-    "13",
-    "14",
-    "15",
-    "16",
-)  # lessons with cells of the design's size
-
-
 @pytest.mark.parametrize("path", paths(NOTEBOOKS) + paths(SOLUTIONS))
 def test_notebook(path):
     notebook = read(path)
     rules = EVERYWHERE + (LESSONS if path.parent == NOTEBOOKS else ())
-    rules += WRITTEN_ANEW if path.parent == NOTEBOOKS and path.name[:2] in NEW_TEXT else ()
     problems = [f"{rule.__name__}: {problem}" for rule in rules for problem in rule(notebook)]
     assert not problems, "\n" + "\n".join(problems)
 
@@ -200,9 +177,8 @@ def without(text):
 
 BAD = [
     (code_parses, source(3, "print(")),
-    (cells_are_short, source(3, "x = 1\n" * 21)),
-    (cells_have_the_size_of_the_design, source(3, "x = 1\n" * 16)),
-    (cells_have_the_size_of_the_design, source(3, f"x = {'1' * 100}")),
+    (cells_are_small, source(3, "x = 1\n" * 16)),
+    (cells_are_small, source(3, f"x = {'1' * 100}")),
     (claims_are_sentences, source(3, "assert 1 < 2")),
     (no_cell_is_empty, source(3, " \n")),
     (executed_in_order, lambda notebook: notebook.cells[3].update(execution_count=7)),
@@ -266,9 +242,7 @@ BAD = [
 
 
 def test_the_good_notebook_passes():
-    assert [
-        f"{rule.__name__}: {found}" for rule in EVERYWHERE + LESSONS + WRITTEN_ANEW for found in rule(lesson())
-    ] == []
+    assert [f"{rule.__name__}: {found}" for rule in EVERYWHERE + LESSONS for found in rule(lesson())] == []
     assert solutions_answer_everything(lesson(), answers()) == []
 
 
@@ -329,7 +303,7 @@ def test_the_state_of_a_demo_holds_a_number():
 
 
 def test_every_rule_has_a_bad_notebook():
-    assert {rule for rule, _ in BAD} == set(EVERYWHERE + LESSONS + WRITTEN_ANEW)
+    assert {rule for rule, _ in BAD} == set(EVERYWHERE + LESSONS)
 
 
 def test_bad_solutions_are_caught():

@@ -33,8 +33,9 @@ LEGS = {  # (steps in all, cool-down of the last ones): each network was trained
 }  # those that ship took their last leg with a new optimizer, as their files say; made again, they keep the old one
 JUDGE, JUDGE_BAR = "mnist-judge", 0.99
 JUDGES = {JUDGE: (0, 8000), "mnist-judge-2": (1, 4000)}  # seed, steps: where one chooses images, the other grades them
-SWEEP, SCALES = "mnist-sweep", (0, 0.5, 1, 1.5, 2, 3, 5, 8)
-IMAGES = {"DDIM": 1000, "DDPM": 500, "Euler-Maruyama": 500}  # a row; the networks are compared with DDIM
+SWEEP, MEASURED, SCALES = "mnist-sweep", ("DDIM", "DDPM", "Euler-Maruyama"), (0, 0.5, 1, 1.5, 2, 3, 5, 8)
+SEVERAL = {"unet": (0, 1, 1.5, 2, 5)}  # the scales at which a row is made with each of SEEDS, elsewhere with the first
+SEEDS, IMAGES, DRAWS = (0, 1, 2), 500, 20  # images a row, of networks as of real digits: distances depend on it
 BRANCHES, VARIANTS = "branches", "mnist-variants"
 NAMES = (*LEGS, *JUDGES, SWEEP, BRANCHES, VARIANTS)
 RUNS = DATA.parent / "runs"
@@ -103,7 +104,7 @@ def judge_loss(net, x, y, generator):
 
 
 def measure(samplers, fresh):
-    """The table of accuracy, diversity and Frechet distance over network x sampler x r."""
+    """The table of accuracy, diversity and Frechet distance: of real digits, and over network x sampler x r x seed."""
     path = DATA / f"{SWEEP}.json"
     if fresh:
         path.unlink(missing_ok=True)
@@ -111,14 +112,42 @@ def measure(samplers, fresh):
     for net, _, _ in networks.values():
         net.to(memory_format=torch.channels_last)  # a tenth faster on the CPU
     judging = load_checkpoint(JUDGE)
-    for sampler in samplers:
-        sweep(path, networks, judging, [sampler], SCALES, n=IMAGES[sampler])
+    real_digits(path, judging, load("mnist"), load("mnist", "test"))
+    for name, net in networks.items():
+        sweep(path, {name: net}, judging, samplers, SCALES)
+        for seed in SEEDS[1:]:
+            sweep(path, {name: net}, judging, samplers, SEVERAL.get(name, ()), seed=seed)
     return 0
 
 
 def small_networks():
     """The networks of notebook 14 and what they do as baselines of one another, by tools/branches.py."""
     return subprocess.run([sys.executable, Path(__file__).with_name("branches.py")], check=False).returncode
+
+
+def real_digits(path: Path, judge: tuple[nn.Module, None, dict], train, test, n=IMAGES, draws=DRAWS) -> list[dict]:
+    """Measure real digits as `sweep` measures drawn ones, into the same file; returns all of its rows.
+
+    Each row of network "real" is a draw of n training digits, n / 10 of each class, the draws disjoint and numbered by
+    "seed": their distances from the test set are the floor of the table. The one row of network "test" is the test set
+    as a whole, from which all distances are taken; it has none of its own. train and test are (x, y).
+    """
+    judging, _, about = judge
+    real = about["extra"]["mean"], about["extra"]["covariance"]
+    made = {"data": data_sum(*train), "test": data_sum(*test), "judge": about["sha256"]}
+    x, y = train
+    order = torch.randperm(len(y), generator=seeded(0))
+    own = [order[y[order] == label].split(n // 10) for label in range(10)]  # a class's digits, shuffled, in draws
+    draws = [torch.cat([places[k] for places in own]) for k in range(draws)]
+    sets = [("real", k, x[i], y[i]) for k, i in enumerate(draws)] + [("test", 0, *test)]
+    rows = [row for row in read_rows(path) if row["network"] not in ("real", "test")]
+    for name, seed, images, labels in sets:
+        row = {"network": name, "sampler": None, "r": None, **scored(judging, real, images, labels)}
+        if name == "test":
+            row |= {"frechet": None, "mean_part": None}  # it is what distances are taken from
+        rows.append({**row, "n": len(labels), "steps": None, "seed": seed, **made})
+    write_rows(path, rows)
+    return rows
 
 
 def sweep(
@@ -128,7 +157,7 @@ def sweep(
     samplers: Iterable[str],
     scales: Iterable[float],
     shape: tuple[int, ...] = (1, 28, 28),
-    n: int = 1000,
+    n: int = IMAGES,
     steps: int = 50,
     seed: int = 0,
 ) -> list[dict]:
@@ -136,36 +165,36 @@ def sweep(
 
     Networks and judge are what `load_checkpoint` gives. The file is rewritten after every row, all or nothing. A row of
     the same two checkpoints, n, steps and seed is not made again, so an interrupted sweep goes on where it stopped. A
-    network's rows of other checkpoints, steps or seeds are dropped, and those of another n for the same samplers; those
-    of other networks, samplers or scales are kept.
+    network's rows of other checkpoints, n or steps are dropped: they could not be compared. Those of other seeds, of
+    other networks, samplers or scales are kept.
     """
     judging, _, about = judge
     real = about["extra"]["mean"], about["extra"]["covariance"]
     made = {
-        name: {"steps": steps, "seed": seed, "checkpoint": net[2]["sha256"], "judge": about["sha256"]}
+        name: {"n": n, "steps": steps, "checkpoint": net[2]["sha256"], "judge": about["sha256"]}
         for name, net in networks.items()
     }
-    samplers = list(samplers)
-    rows = [row for row in read_rows(path) if still_holds(row, made.get(row["network"]), samplers, n)]
-    known = {(row["network"], row["sampler"], row["r"]) for row in rows}
+    rows = [row for row in read_rows(path) if made.get(row["network"], {}).items() <= row.items()]
+    known = {(row["network"], row["sampler"], row["r"], row["seed"]) for row in rows}
     for name, sampler, r in product(networks, samplers, scales):
-        if (name, sampler, r) in known:
+        if (name, sampler, r, seed) in known:
             continue
         model, schedule, _ = networks[name]
         start = time.perf_counter()
         images, y = generate(model, schedule, sampler, r, shape, n, steps, seed)
         seconds = round(time.perf_counter() - start, 1)
-        row = {"network": name, "sampler": sampler, "r": r, **judged(judging, real, images, y)}
-        rows.append({**row, "n": n, **made[name], "seconds": seconds})
+        row = {"network": name, "sampler": sampler, "r": r, **scored(judging, real, images, y)}
+        rows.append({**row, "n": n, "steps": steps, "seed": seed, **made[name], "seconds": seconds})
         write_rows(path, rows)
         told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
-        print(f"{name:<6}{sampler:<16}r = {r:<4g}{told}  {seconds:.0f} s", flush=True)
+        print(f"{name:<6}{sampler:<16}r = {r:<4g}seed {seed}  {told}  {seconds:.0f} s", flush=True)
     return rows
 
 
-def still_holds(row: dict, made: dict | None, samplers: list[str], n: int) -> bool:
-    """Whether a row need not be made again; `made` is None where its network is not being measured."""
-    return made is None or (made.items() <= row.items() and (row["sampler"] not in samplers or row["n"] == n))
+def scored(judge: nn.Module, real: tuple[torch.Tensor, torch.Tensor], images, y) -> dict:
+    """What `judged` says, and of its Frechet distance the part that is the means': |m_a - m_b|^2."""
+    mean, _ = moments(features(judge, images))
+    return {**judged(judge, real, images, y), "mean_part": (mean - real[0]).square().sum().item()}
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -173,7 +202,8 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
-    """One row a line, so that a new measurement is a readable difference; all or nothing."""
+    """One row a line, in order, so that a new measurement is a readable difference; all or nothing."""
+    rows = sorted(rows, key=lambda row: (row["network"], row["sampler"] or "", row["r"] or 0, row["seed"]))
     write(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
 
 
@@ -188,7 +218,7 @@ def variants(fresh):
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="course.py checkpoints", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: all of them)")
-    parser.add_argument("--samplers", nargs="+", choices=IMAGES, default=list(IMAGES), help="rows of the sweep")
+    parser.add_argument("--samplers", nargs="+", choices=MEASURED, default=list(MEASURED), help="rows of the sweep")
     parser.add_argument("--fresh", action="store_true", help="start over, even where a run or a table can be continued")
     parser.add_argument("--threads", type=count, default=1, help="CPU threads of judge and sweep (default 1)")
     options = parser.parse_args(arguments)

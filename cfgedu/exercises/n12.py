@@ -180,7 +180,7 @@ check_standard_error = Exercise(  # answer(p, n) -> the standard error of an acc
 
 check_guess_diversity_left = Guess(
     name="the share of diversity that is left at r = 2",
-    right=0.47,
+    right=0.49,
     near=0.15,
     why="The last few percent of accuracy cost half of the variety.",
 )
