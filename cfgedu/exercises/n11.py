@@ -34,7 +34,10 @@ def other_noise(x: Tensor) -> Tensor:
     return torch.randn(x.shape, generator=seeded(0), dtype=x.dtype)
 
 
-CHANCE = "two calls with the same x_T give different pictures: start from x_T, and step by DDIM, which draws no noise"
+CHANCE = (
+    "two calls with the same x_T give different pictures: start from x_T, draw no label by chance, and step by DDIM, "
+    "which draws no noise"
+)
 NO_START = "the pictures do not start from the given x_T: pass it to `sample`, and draw no other noise"
 
 
