@@ -240,21 +240,15 @@ check_film_pair = Exercise(  # answer(net, film, x (B,2), t (B,), y (B,)) -> (ep
         "h is modulated after the head has run: the head has to read the modulated h": film_pair("after"),
         "eps_cond must be eps_un in the rows where y is NULL (where_labelled does it)": film_pair(null=False),
         "film has a row for NULL: label y is at row y + 1": film_pair(row=lambda y: y.clamp_min(0)),
-        "h is multiplied by 1 + scale, so that a scale of 0 changes nothing": film_pair(
-            change=lambda h, a, b: a * h + b
-        ),
+        "h is multiplied by 1 + scale: a scale of 0 changes nothing": film_pair(change=lambda h, a, b: a * h + b),
         "the shift is added last: multiply h by 1 + scale first": film_pair(change=lambda h, a, b: (h + b) * (1 + a)),
-        "scale and shift are swapped: the first half of a row is the scale": film_pair(
-            change=lambda h, a, b: h * (1 + b) + a
-        ),
+        "scale and shift are swapped: the scale comes first": film_pair(change=lambda h, a, b: h * (1 + b) + a),
         "the label is added to c as well: here film does its work alone": film_pair(added=True),
         "film is not used: the label enters by the embedding that is added to c": film_pair("nowhere", added=True),
         "eps_cond comes through head_un: the head that is told the label is head_cond": film_pair(heads=2),
         "the two heads are exchanged: the one that is told the label is head_cond": film_pair(heads=1),
         "the two outlets are exchanged: outlet_un belongs to head_un": film_pair(outlets=1),
-        "the branches are exchanged: the one that is told the label is head_cond, outlet_cond": film_pair(
-            heads=1, outlets=1
-        ),
+        "the branches are exchanged: head_cond and outlet_cond are told the label": film_pair(heads=1, outlets=1),
         "the order is (eps_un, eps_cond), unconditional first": lambda *given: film_pair()(*given)[::-1],
     },
     inputs=film_batches,
@@ -273,9 +267,7 @@ check_fork_costs = Exercise(  # answer(f) -> (weights of a twin / of one network
         "the trunk is shared: it is f that is counted once, and 1 - f twice": lambda f: (1 + f, (1 + f) / 2),
         "time against the doubled batch, which runs everything twice: divide by 2": lambda f: (2 - f, 2 - f),
         "f / 2 is the part of the time that is saved: asked for is what remains": lambda f: (2 - f, f / 2),
-        "the doubled batch has one network's weights: divide the time by 2, not the weights": lambda f: (
-            (1 - f / 2,) * 2
-        ),
+        "the doubled batch has one network's weights: divide the time alone by 2": lambda f: (1 - f / 2, 1 - f / 2),
         "that is two whole networks: the trunk is there once, and runs once": lambda f: (2.0, 1.0),
         "the two are the other way round: weights first, then time": lambda f: (1 - f / 2, 2 - f),
         "with one head the trunk saves nothing: count both heads": lambda f: (1.0, 0.5),
