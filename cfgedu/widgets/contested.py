@@ -23,6 +23,7 @@ TURN = ((cos(radians(40)), -sin(radians(40))), (sin(radians(40)), cos(radians(40
 WORLDS = {"as it is": (((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0)), "turned": (TURN, (0.0, 0.0)), "moved": (TURN, (0.5, 1.0))}
 MARK = {"markersize": 2.6, "markeredgewidth": 0, "zorder": 2}
 ORANGE = "#E69F00"
+WIDE = 3.4  # half of the left window, so that all of the far mode is seen, where guidance drives it too
 BETWEEN = -0.95  # the first coordinate half way between the two modes of class 0
 
 
@@ -42,16 +43,17 @@ def contested_mode_scene(figure, schedule: Schedule | None = None):
     always turned and moved back.
     """
     mixture, schedule = contested(), schedule or linear()
-    times, pixels, line = even_angles(schedule, STEPS), grid(PIXELS), torch.linspace(-LIM, LIM, PIXELS).numpy()
+    times, pixels = even_angles(schedule, STEPS), grid(PIXELS, WIDE)
+    line = torch.linspace(-WIDE, WIDE, PIXELS).numpy()
     x_T, y = torch.randn(POINTS, 2, generator=seeded(3)), torch.zeros(POINTS, dtype=torch.long)
     candidates, labels = mixture.sample(20 * POINTS, seeded(1))
     candidates = candidates[labels == 0]
     coin, certain = torch.rand(len(candidates), generator=seeded(2)), mixture.posterior(candidates)[:, 0]
     edge = mixture.log_prob(candidates, torch.zeros(len(candidates), dtype=torch.long)).quantile(0.01)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
-    plane(left, "class 0, over the tilted density").set(xlabel="$x_1$", ylabel="$x_2$")
+    plane(left, "class 0, over the tilted density", lim=WIDE).set(xlabel="$x_1$", ylabel="$x_2$")
     strip(right, replace(mixture, mean=mixture.mean.flip(1)), schedule).set(
-        ylabel="$x_1$", title="paths over $p_t(x_1)$"
+        ylabel="$x_1$", ylim=(-WIDE, LIM), title="paths over $p_t(x_1)$"
     )
     shade = moving(left.add_collection(PolyCollection([], alpha=0.25, linewidths=0, facecolor=color(0), zorder=1)))
     left.add_collection(PolyCollection(level(mixture, 1, pixels, line), alpha=0.25, facecolor=color(1), zorder=0))
