@@ -139,7 +139,7 @@ def resampled(
 
         log_weight <- log_weight + beta / 2 r (r - 1) |s_cond - s_un|^2,   beta = 1 - a_t / a_s
 
-    Why: noise brings log p of a density, with score s, down by beta / 2 (D + x s + div s + |s|^2) a step. In
+    Why: a step of noise changes log p of a density, with score s, by beta / 2 (D + x s + div s + |s|^2). In
     (1 - r) log p(x) + r log p(x given c) the last term is (1 - r) |s_un|^2 + r |s_cond|^2, and the guided score's own
     square is less than that by r (1 - r) |s_cond - s_un|^2: what the SDE of the guided score does not do, weights must.
 
