@@ -240,6 +240,9 @@ def test_the_log(capsys):
     log.add("the mask", dashboard(code_with([bug for bug in BUGS if bug.name != "mask never used"])))
     log.add("a crash", dashboard(changed(guided=failing)))
     out = capsys.readouterr().out
+    assert "no light has changed" not in out
+    log.add("the same", dashboard(changed(guided=failing)))
+    assert "  no light has changed; another bug may hide what you did" in capsys.readouterr().out
     assert "run 1, as found: 4 of 16 lights are green" in out
     assert "run 2, the mask: " in out
     assert "  turned red: own coins" in out  # which the other bug had hidden

@@ -13,6 +13,8 @@
     model(x, t, y) -> eps                                                 the trained network
     K                                                                     classes 0..K-1
 
+The loss and the sampler ask their model for whole batches, rows in their order: a model that knows x_0 needs that.
+
 A part that the code does not have leaves its lights dark; a part that fails turns them red, with the sentence of the
 error. A light says what it measured, never which line is to blame. How it does so is to be read: `source("drop rate")`.
 """
@@ -57,7 +59,7 @@ class Light:
 
     @property
     def words(self) -> str:
-        """The number beside its bar, "0.798, bar 0.18 to 0.22", or what was said instead."""
+        """The number beside its bar, "0.798, bar 0.14 to 0.26", or what was said instead."""
         low, high = self.bar
         if self.said:
             return self.said
@@ -86,7 +88,7 @@ def most(bar: float) -> tuple[float, float]:
 
 GAUGES = {
     "drop rate": Gauge(measures.drop_rate, 0.14, 0.26, pictures.drop_rate, "loss"),
-    "own coins": Gauge(measures.own_coins, *most(1.6), pictures.own_coins, "loss"),
+    "own coins": Gauge(measures.own_coins, *most(1.3), pictures.own_coins, "loss"),
     "labels kept": Gauge(measures.labels_kept, 0, 0, pictures.labels_kept, "drop_labels loss"),
     "times trained": Gauge(measures.times_trained, 0, 0, pictures.times_trained, "loss"),
     "loss of the truth": Gauge(measures.loss_of_truth, *most(1e-6), pictures.loss_of_truth, "loss"),
@@ -192,6 +194,8 @@ class Log:
             names = [name for name, green in now.items() if before and green is state and before[name] is not state]
             if names:
                 print(f"  {word}: {', '.join(names)}")
+        if before == now:
+            print("  no light has changed; another bug may hide what you did")
         for light in lights:
             if light.said:
                 print(f"  {light.mark} {light.name}: {light.said}")

@@ -227,6 +227,11 @@ SPARES = (  # not in the notebook's file; what the lights, and the exercise on t
         ("times asked", "oracle", "clip"), "CompVis/latent-diffusion#136"),
     Bug("root forgotten", "x = signal * x0 + noise * eps", "x = signal**2 * x0 + noise * eps",
         ("loss of the truth",), ""),
+    Bug("a coin for two labels", "torch.rand(len(y), generator=generator)",
+        "torch.rand(len(y) // 2, generator=generator).repeat(2)", ("own coins",), ""),
+    Bug("label forgotten on the way", "eps = model(x, now, y)", "eps = model(x, now, torch.zeros_like(y))",
+        ("oracle",), ""),
+    Bug("clip always to 1", "x0.clamp(-clip, clip)", "x0.clamp(-1, 1)", ("clip",), ""),
     Bug("noise added, none taken away", "(1 - a_s - eta**2 * variance) ** 0.5", "(1 - a_s) ** 0.5",
         ("fresh noise",), ""),
 )  # fmt: skip
