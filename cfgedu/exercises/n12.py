@@ -156,6 +156,7 @@ check_standard_error = Exercise(  # answer(p, n) -> the standard error of an acc
             sqrt(p * (1 - p))
         ),
         "the root belongs around n too": lambda p, n: sqrt(p * (1 - p)) / n,
+        "the root belongs around p (1 - p) too": lambda p, n: p * (1 - p) / sqrt(n),
         "the variance of a coin is p (1 - p), not p": lambda p, n: sqrt(p / n),
         "the variance of a coin is p (1 - p), not 1 - p": lambda p, n: sqrt((1 - p) / n),
         "1 / sqrt(n) is an upper bound: it leaves out p (1 - p)": lambda p, n: n**-0.5,
