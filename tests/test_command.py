@@ -448,9 +448,9 @@ def test_a_terminal_that_closes_saves_the_run_unless_it_was_told_to_go_on(folder
 
     master, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 100))  # in a window without a width no bar is seen
-    begin = [sys.executable, "-c", "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"]
-    if ignored:
-        begin[-1] = begin[-1].replace("os.exec", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.exec")
+    handler = "signal.SIG_IGN" if ignored else "signal.SIG_DFL"  # said, for the tests may run under nohup themselves
+    become = f"signal.signal(signal.SIGHUP, {handler}); os.execv(sys.argv[1], sys.argv[1:])"
+    begin = [sys.executable, "-c", f"import os, signal, sys; os.login_tty(0); {become}"]
     process = subprocess.Popen([*begin, *placed_at(folder)], stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     try:

@@ -97,7 +97,7 @@ DEMOS = {
     "two_attributes": (
         no_networks,
         {"first": "right", "second": "down", "r_a": 3.0, "r_b": 2.0, "formula": "summed", "negative": "up"},
-        {},
+        {"r_a": 2.0},  # at 1 and 1 the chain is the pair's own prediction, whatever the baseline
     ),
     "twin_heads": (two_twins, {"t": 500, "label": 1, "shown": "conditional score"}, {}),
 }

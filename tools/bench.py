@@ -25,6 +25,7 @@ from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.toy import spirals
+from cfgedu.widgets.baselines import baselines_demo
 from cfgedu.widgets.digits import digits_lab_demo
 from cfgedu.widgets.dropout import dropout_explorer_demo
 from cfgedu.widgets.lab import sampling_lab_demo
@@ -91,6 +92,12 @@ def twins():
     return twin_heads_demo(TwinMLP(K=3).eval(), TwinMLP(K=3).eval())
 
 
+def baselines():
+    widths = {"strong": (96, 4), "a weaker network": (64, 3), "one too weak": (16, 2)}
+    networks = {name: MLP(K=2, width=width, depth=depth).eval() for name, (width, depth) in widths.items()}
+    return baselines_demo(networks)
+
+
 def learned_lab():
     demo = sampling_lab_demo({"learned": MLP(K=3).eval()})
     demo.start |= {"model": "learned"}
@@ -98,7 +105,7 @@ def learned_lab():
     return demo
 
 
-NEED_NETWORKS = {"digits_lab": digits, "dropout_explorer": dropout, "twin_heads": twins}
+NEED_NETWORKS = {"baselines": baselines, "digits_lab": digits, "dropout_explorer": dropout, "twin_heads": twins}
 
 
 def demos():
