@@ -52,7 +52,7 @@ def two_attributes_scene(figure, schedule: Schedule | None = None):
         wanted = torch.full((POINTS,), places.index(f"{first}, {second}"))
         x = sample(ddim_step, composed, schedule, x_T, wanted, times)
         shares = both.posterior(x).mean(0)
-        show_cloud(x, int(wanted[0]), f"{first}, {second}")
+        show_cloud(x, int(wanted[0]), f"{first} with {r_a:g}, {second} with {r_b:g}")
         show_shares(shares)
         outside = float((both.log_prob(x, wanted) < lowest[int(wanted[0])]).float().mean())
         of_each = (world.posterior(x).mean(0) for world in worlds)
@@ -75,12 +75,12 @@ def world_panel(ax, both):
                      interpolation="bilinear", zorder=0)  # fmt: skip
     ax.set(ylabel="$x_2$")
     cloud = stage.line(ax, "o", markersize=3.2, alpha=0.6, markeredgewidth=0, zorder=3)
-    title = moving(ax.set_title("right, up"))
+    title = moving(ax.set_title("guided to: right with 1.25, down with 1.25"))
 
-    def show(x, k, name):
+    def show(x, k, wanted):
         cloud.set_data(*x.T.numpy())
         cloud.set_color(CLASSES[k])
-        title.set_text(f"guided to: {name}")
+        title.set_text(f"guided to: {wanted}")
 
     return show
 
