@@ -4,6 +4,7 @@ array = fetch(path, [url, another_url], check)     # check(content) returns what
 """
 
 import io
+import json
 import os
 import sys
 import uuid
@@ -31,6 +32,16 @@ def write(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, rows: Iterable[dict]) -> None:
+    """A table as JSON, one row a line, so that a new measurement is a readable difference; all or nothing."""
+    write(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
+
+
+def read_rows(path: Path) -> list[dict]:
+    """The rows that `write_rows` wrote; none where there is no file yet."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def fetch(path: Path, urls: Iterable[str], check: Callable[[bytes], T]) -> T:

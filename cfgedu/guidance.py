@@ -76,7 +76,7 @@ def unconditional(model: Denoiser) -> Denoiser:
 
 def _guided(pair, r, x, t, y):
     eps_un, eps_cond = as_pair(pair(x, t, y), x)
-    return torch.lerp(eps_un, eps_cond, scale_for(eps_cond, r(t) if callable(r) else r))
+    return torch.lerp(eps_un, eps_cond, scale_for(eps_cond, r, t))
 
 
 def guided(pair: Pair, r: float | Tensor | Callable[[Tensor], float | Tensor]) -> Denoiser:

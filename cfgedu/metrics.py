@@ -3,7 +3,6 @@
 A judge is trained by `cfgedu.training.train_judge`; the table of all settings is made by `course.py checkpoints`.
 """
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -20,7 +19,7 @@ from cfgedu.edges import (
     require_labels,
     require_same_shape,
 )
-from cfgedu.files import DATA
+from cfgedu.files import DATA, read_rows
 from cfgedu.guidance import Field, guided_by
 from cfgedu.models import Judge
 from cfgedu.protocol import NULL, classes, noise_like, seeded
@@ -245,11 +244,15 @@ def generate(
     Raises ValueError for a sampler that is not one of SAMPLERS.
     """
     require_choice("sampler", sampler, SAMPLERS)
-    device = next(model.parameters()).device
+    denoiser, device = guided_by(model, r), next(model.parameters()).device
+    return drawn_by(SAMPLERS[sampler], denoiser, model.K, schedule, shape, n, steps, seed, device)
+
+
+def drawn_by(step, denoiser, K, schedule, shape, n, steps, seed, device="cpu") -> tuple[Tensor, Tensor]:
+    """What `generate` returns, of any Denoiser of K classes."""
     generator = seeded(seed)
     x_T = torch.randn(n, *shape, generator=generator, device="cpu").to(device)
-    y = torch.arange(n, device=device) % model.K
-    denoiser, step = guided_by(model, r), SAMPLERS[sampler]
+    y = torch.arange(n, device=device) % K
     parts = zip(x_T.split(AT_ONCE), y.split(AT_ONCE))
     return torch.cat([sample(step, denoiser, schedule, *part, steps, generator) for part in parts]), y
 
@@ -281,7 +284,7 @@ def swept(key: str, network: str = "unet", sampler: str | None = "DDIM", rows: S
     rows: those of another table. Raises ValueError where there is no such row, or rows are of different sizes n, whose
     distances could not be compared.
     """
-    rows = json.loads((DATA / "mnist-sweep.json").read_text(encoding="utf-8")) if rows is None else rows
+    rows = read_rows(DATA / "mnist-sweep.json") if rows is None else rows
     own = [row for row in rows if (row["network"], row["sampler"]) == (network, sampler)]
     sizes = sorted({row["n"] for row in own})
     if len(sizes) != 1:

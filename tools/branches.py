@@ -4,13 +4,10 @@ One strong network, a weaker one of the same kind, and one that is too weak to b
 the first seed ship in data/; what all of them do, as baselines of one another, is in data/branches.json.
 """
 
-import json
-import sys
-
 import torch
 
 from cfgedu.checkpoints import save_checkpoint
-from cfgedu.files import DATA, write
+from cfgedu.files import DATA, write_rows
 from cfgedu.guidance import guided, null_pair, two_models
 from cfgedu.losses import eps_loss
 from cfgedu.metrics import lost_share, off_support
@@ -83,7 +80,7 @@ def make():
         seeds.append(measured({size: net for size, (net, _) in made.items()}, schedule))
         for row in seeds[-1]:
             print(f"seed {seed}", *(f"{word} {value}" for word, value in row.items()), sep="  ", flush=True)
-    write(DATA / f"{NAME}.json", ("[\n" + ",\n".join(map(json.dumps, together(seeds))) + "\n]\n").encode())
+    write_rows(DATA / f"{NAME}.json", together(seeds))
     return 0
 
 
@@ -94,10 +91,3 @@ def together(seeds):
         setting = {key: same[0][key] for key in ("model", "baseline", "r")}
         rows.append(setting | {key: [row[key] for row in same] for key in ("off", "lost")})
     return rows
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(make())
-    except KeyboardInterrupt:
-        sys.exit("Stopped; the same command starts over.")

@@ -4,8 +4,7 @@ What was interrupted goes on where it stopped; --fresh starts over. MNIST's netw
 """
 
 import argparse
-import json
-import subprocess
+import importlib
 import sys
 import time
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cfgedu.checkpoints import load_checkpoint, read, save_checkpoint
-from cfgedu.files import DATA, write
+from cfgedu.files import DATA, read_rows, write_rows
 from cfgedu.images import load
 from cfgedu.metrics import features, generate, judge_accuracy, judged, moments
 from cfgedu.models import Judge, weights_from
@@ -120,9 +119,17 @@ def measure(samplers, fresh):
     return 0
 
 
+def tool(name):
+    """Another module of tools/: a script of that folder finds cfgedu, but not tools."""
+    root = str(Path(__file__).resolve().parent.parent)
+    if root not in sys.path:
+        sys.path.append(root)
+    return importlib.import_module(f"tools.{name}")
+
+
 def small_networks():
     """The networks of notebook 14 and what they do as baselines of one another, by tools/branches.py."""
-    return subprocess.run([sys.executable, Path(__file__).with_name("branches.py")], check=False).returncode
+    return tool("branches").make()
 
 
 def real_digits(path: Path, judge: tuple[nn.Module, None, dict], train, test, n=IMAGES, draws=DRAWS) -> list[dict]:
@@ -146,7 +153,7 @@ def real_digits(path: Path, judge: tuple[nn.Module, None, dict], train, test, n=
         if name == "test":
             row |= {"frechet": None, "mean_part": None}  # it is what distances are taken from
         rows.append({**row, "n": len(labels), "steps": None, "seed": seed, **made})
-    write_rows(path, rows)
+    write_rows(path, in_order(rows))
     return rows
 
 
@@ -185,7 +192,7 @@ def sweep(
         seconds = round(time.perf_counter() - start, 1)
         row = {"network": name, "sampler": sampler, "r": r, **scored(judging, real, images, y)}
         rows.append({**row, "n": n, "steps": steps, "seed": seed, **made[name], "seconds": seconds})
-        write_rows(path, rows)
+        write_rows(path, in_order(rows))
         told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
         print(f"{name:<6}{sampler:<16}r = {r:<4g}seed {seed}  {told}  {seconds:.0f} s", flush=True)
     return rows
@@ -197,22 +204,14 @@ def scored(judge: nn.Module, real: tuple[torch.Tensor, torch.Tensor], images, y)
     return {**judged(judge, real, images, y), "mean_part": (mean - real[0]).square().sum().item()}
 
 
-def read_rows(path: Path) -> list[dict]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-
-
-def write_rows(path: Path, rows: list[dict]) -> None:
-    """One row a line, in order, so that a new measurement is a readable difference; all or nothing."""
-    rows = sorted(rows, key=lambda row: (row["network"], row["sampler"] or "", row["r"] or 0, row["seed"]))
-    write(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
+def in_order(rows: list[dict]) -> list[dict]:
+    """The rows as they stand in the file."""
+    return sorted(rows, key=lambda row: (row["network"], row["sampler"] or "", row["r"] or 0, row["seed"]))
 
 
 def variants(fresh):
-    """The table of notebook 13."""
-    sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tools/ finds cfgedu, but not tools
-    from tools import variants_table
-
-    return variants_table.measure(fresh)
+    """The table of notebook 13, by tools/variants_table.py."""
+    return tool("variants_table").measure(fresh)
 
 
 def main(arguments=None):

@@ -3,7 +3,6 @@
 Every row guides the shipped U-Net from the same noise, with 50 steps of DDIM; the first row is of real digits.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from cfgedu.checkpoints import load_checkpoint
-from cfgedu.files import DATA, write
+from cfgedu.files import DATA, read_rows, write_rows
 from cfgedu.guidance import from_velocity, guided, null_pair, within
 from cfgedu.images import load
-from cfgedu.metrics import AT_ONCE, diversity, features, frechet_distance, judged
+from cfgedu.metrics import diversity, drawn_by, features, frechet_distance, judged
 from cfgedu.protocol import Denoiser, Pair, same_classes, seeded
-from cfgedu.samplers import ddim_step, sample
+from cfgedu.samplers import ddim_step
 from cfgedu.schedule import Schedule
 from cfgedu.variants import cfgpp_scale, dynamic_threshold, magnitude_aware, projected, rescaled, zero_star
 
@@ -82,10 +81,7 @@ def methods(model: Denoiser, schedule: Schedule) -> dict[str, Denoiser]:
 
 def images_of(denoiser: Denoiser, schedule: Schedule, n: int, shape=(1, 28, 28)) -> tuple[Tensor, Tensor]:
     """(images (n,*shape), y (n,)): as `generate` makes them with DDIM, from a Denoiser in place of a network and r."""
-    generator = seeded(SEED)
-    x_T, y = torch.randn(n, *shape, generator=generator), torch.arange(n) % denoiser.K
-    parts = zip(x_T.split(AT_ONCE), y.split(AT_ONCE))
-    return torch.cat([sample(ddim_step, denoiser, schedule, *part, STEPS, generator) for part in parts]), y
+    return drawn_by(ddim_step, denoiser, denoiser.K, schedule, shape, n, STEPS, SEED)
 
 
 def errors(judge: nn.Module, real: tuple[Tensor, Tensor], images: Tensor, y: Tensor) -> dict[str, float]:
@@ -132,8 +128,7 @@ def table(
     made = {"n": n, "steps": STEPS, "seed": SEED, "checkpoint": about["sha256"], "judge": about_judge["sha256"]}
     counted = Counted(model)
     denoisers = methods(counted, schedule)
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    rows = [row for row in rows if made.items() <= row.items()]
+    rows = [row for row in read_rows(path) if made.items() <= row.items()]
     for name in (REAL, *denoisers) if names is None else names:
         if name in {row["method"] for row in rows}:
             continue
@@ -145,7 +140,7 @@ def table(
             row = {"method": name, "predictions": round(counted.rows / n)}
             row |= judged(judging, real, images, y) | errors(judging, real, images, y)
         rows.append({**row, **made, "seconds": round(time.perf_counter() - start, 1)})
-        write(path, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
+        write_rows(path, rows)
         told = "  ".join(f"{word} {row[word]:.3f}" for word in ("accuracy", "diversity", "frechet"))
         print(f"{name:<42}{told}  {rows[-1]['seconds']:.0f} s", flush=True)
     return rows

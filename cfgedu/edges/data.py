@@ -39,8 +39,9 @@ def require_interval_of_times(r, low, high) -> None:
         raise TypeError(f"low and high must be numbers, got low = {low!r}, high = {high!r}")
 
 
-def scale_for(eps: Tensor, r) -> float | Tensor:
-    """r as a float, or as a tensor (B,1,..,1) on eps's device and in its dtype, to multiply eps (B,*D)."""
+def scale_for(eps: Tensor, r, t: Tensor | None = None) -> float | Tensor:
+    """r, or r(t), as a float or as a tensor (B,1,..,1) on eps's device and in its dtype, to multiply eps (B,*D)."""
+    r = r(t) if callable(r) else r
     require_scale(r)
     if not isinstance(r, Tensor):
         return float(r)

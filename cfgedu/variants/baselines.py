@@ -47,8 +47,7 @@ def _classifier_guided(un, log_p, r, schedule, x, t, y):
         require_rows("log_p", log_of_rows, len(x))
         require_gradient("log_p", log_of_rows)
         (gradient,) = torch.autograd.grad(log_of_rows.sum(), point)  # rows do not mix: each gets its own gradient
-    r = scale_for(eps_un, r(t) if callable(r) else r)
-    eps = eps_un - r * schedule.noise_level(t, x) * gradient
+    eps = eps_un - scale_for(eps_un, r, t) * schedule.noise_level(t, x) * gradient
     return where_labelled(y, eps, eps_un)
 
 

@@ -51,11 +51,6 @@ def _ratio(a: Tensor, b: Tensor, otherwise: float) -> Tensor:
     return torch.where(b == 0, otherwise, a / torch.where(b == 0, 1, b))
 
 
-def _at(r, t: Tensor):
-    """The scale at times t: r itself, or what the function r says."""
-    return r(t) if callable(r) else r
-
-
 # ---------------------------------------------------------------- rules on two predictions
 
 
@@ -82,16 +77,16 @@ def project(un: Tensor, cond: Tensor, r: float | Tensor, eta: float = 0.0, cap: 
     """
     require_one_shape(un=un, cond=cond)
     _require_projection(r, eta, cap)
-    return _project(cond - un, cond, r, eta, cap)
+    return _project(cond - un, cond, scale_for(cond, r), eta, cap)
 
 
-def _project(d, cond, r, eta, cap):
+def _project(d, cond, scale, eta, cap):
     if cap is not None:
         length = _dot(d, d).sqrt()
         d = d * _ratio(torch.full_like(length, cap), length, otherwise=1).clamp(max=1)
     parallel = _ratio(_dot(d, cond), _dot(cond, cond), otherwise=0) * cond
     orthogonal = d - parallel
-    return cond + (scale_for(cond, r) - 1) * (orthogonal + eta * parallel)
+    return cond + (scale - 1) * (orthogonal + eta * parallel)
 
 
 def _require_projection(r, eta, cap):
@@ -160,7 +155,7 @@ def _out_of(space, schedule, x, t, value):
 
 def _rescaled(pair, r, schedule, phi, space, x, t, y):
     eps_un, eps_cond = as_pair(pair(x, t, y), x)
-    eps = torch.lerp(eps_un, eps_cond, scale_for(eps_cond, _at(r, t)))
+    eps = torch.lerp(eps_un, eps_cond, scale_for(eps_cond, r, t))
     u, u_cond = (_into(space, schedule, x, t, part) for part in (eps, eps_cond))
     return _out_of(space, schedule, x, t, rescale(u, u_cond, phi))
 
@@ -200,7 +195,7 @@ class _Momentum:
 def _projected(pair, r, schedule, eta, cap, remembered, x, t, y):
     eps_un, eps_cond = as_pair(pair(x, t, y), x)
     un, cond = schedule.x0(x, t, eps_un), schedule.x0(x, t, eps_cond)
-    return schedule.eps(x, t, _project(remembered(cond - un, t), cond, _at(r, t), eta, cap))
+    return schedule.eps(x, t, _project(remembered(cond - un, t), cond, scale_for(cond, r, t), eta, cap))
 
 
 def projected(
@@ -250,7 +245,7 @@ def _magnitude_aware(pair, r, alpha, x, t, y):
     eps_un, eps_cond = as_pair(pair(x, t, y), x)
     d = eps_cond - eps_un
     size, scale = _dot(d, d).sqrt(), _dot(eps_un, eps_un).sqrt().clamp(min=torch.finfo(d.dtype).tiny)
-    r_of_x = 1 + (scale_for(d, _at(r, t)) - 1) * torch.exp(-alpha * size / scale)
+    r_of_x = 1 + (scale_for(d, r, t) - 1) * torch.exp(-alpha * size / scale)
     return torch.lerp(eps_un, eps_cond, r_of_x)
 
 

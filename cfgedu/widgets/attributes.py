@@ -31,7 +31,7 @@ def two_attributes_scene(figure, schedule: Schedule | None = None):
     conditions |= {f"{a}, {b}": (joint, 2 * i + j) for i, a in enumerate(FIRST) for j, b in enumerate(SECOND)}
     x_T, times = torch.randn(POINTS, 2, generator=seeded(9)), even_angles(schedule, STEPS)
     data = both.sample(200_000, seeded(3))  # where the lowest hundredth of each combination's own points ends
-    lowest = [both.log_prob(data[0][data[1] == k], data[1][data[1] == k]).quantile(0.01) for k in range(4)]
+    lowest = [stage.edge_of_support(both, data[0][data[1] == k], k) for k in range(4)]
     places = list(conditions)[-4:]
     left, right = figure.subplots(1, 2, width_ratios=[1, 0.8])
     show_cloud, show_shares = world_panel(left, both), shares_panel(right, both, places)
@@ -55,10 +55,9 @@ def two_attributes_scene(figure, schedule: Schedule | None = None):
         show_cloud(x, int(wanted[0]), f"{first} with {r_a:g}, {second} with {r_b:g}")
         show_shares(shares)
         outside = float((both.log_prob(x, wanted) < lowest[int(wanted[0])]).float().mean())
-        of_each = (world.posterior(x).mean(0) for world in worlds)
-        found = [float(share[values.index(value)]) for share, values, value in
-                 zip(of_each, (FIRST, SECOND), (first, second))]  # fmt: skip
-        means = f"p({first} | x) = {found[0]:.2f}, p({second} | x) = {found[1]:.2f}"
+        table = shares.reshape(2, 2)  # a by b: the attributes' own shares are its sums
+        p_a, p_b = float(table.sum(1)[FIRST.index(first)]), float(table.sum(0)[SECOND.index(second)])
+        means = f"p({first} | x) = {p_a:.2f}, p({second} | x) = {p_b:.2f}"
         baseline = "no condition" if negative == "none" else negative
         return (
             f"{formula}, r_a = {r_a:.2f}, r_b = {r_b:.2f}, baseline: {baseline}. "

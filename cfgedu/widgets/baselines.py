@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 import torch
-from contourpy import contour_generator
 from matplotlib.collections import PolyCollection
-from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair, two_models
 from cfgedu.metrics import lost_share
@@ -21,7 +19,7 @@ from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 NO_LABEL, RANDOM = "no label (CFG)", "a random label"
 EXACT = "exact scores"
 LABEL, POINTS, STEPS = 1, 600, 24
-MARGIN, PIXELS, QUANTILE = 0.35, 161, 0.01  # of the left-hand picture
+MARGIN, PIXELS = 0.35, 161  # of the left-hand picture
 SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)  # of the grey curve
 
 
@@ -39,7 +37,9 @@ def baselines_scene(
     guided_ones = {next(iter(networks)): next(iter(networks.values())), EXACT: mixture.denoiser(schedule)}
     x_T, y = torch.randn(POINTS, 2, generator=seeded(7)), torch.full((POINTS,), LABEL)
     data, labels = mixture.sample(20_000, seeded(8))
-    lowest, outlines, window = support(mixture, data[labels == LABEL])
+    own = data[labels == LABEL]
+    window = list(zip((own.amin(0) - MARGIN).tolist(), (own.amax(0) + MARGIN).tolist()))  # across, up
+    lowest, outlines = stage.support(mixture, own, LABEL, window, PIXELS)
     times = even_angles(schedule, STEPS)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.05])
     show_cloud, show_place = cloud_panel(left, outlines, window), place_panel(right)
@@ -84,19 +84,6 @@ def random_label(model: Denoiser, K: int) -> Denoiser:
         return model(x, t, torch.randint(K, y.shape, generator=generator))
 
     return asked
-
-
-def support(mixture: Mixture, x: Tensor) -> tuple[float, list, list]:
-    """The log-density that 99% of the data x (N,2) of the class exceed, the outlines of the region above it, and the
-
-    window around it, [(left, right), (bottom, top)].
-    """
-    lowest = float(mixture.log_prob(x, torch.full((len(x),), LABEL)).quantile(QUANTILE))
-    window = list(zip((x.amin(0) - MARGIN).tolist(), (x.amax(0) + MARGIN).tolist()))
-    across, up = (torch.linspace(*ends, PIXELS) for ends in window)
-    points = torch.cartesian_prod(up, across).flip(1)
-    density = mixture.log_prob(points, torch.full((PIXELS**2,), LABEL)).reshape(PIXELS, PIXELS)
-    return lowest, contour_generator(across.numpy(), up.numpy(), density.numpy()).lines(lowest), window
 
 
 def cloud_panel(ax, outlines, window):

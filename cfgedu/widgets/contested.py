@@ -49,7 +49,7 @@ def contested_mode_scene(figure, schedule: Schedule | None = None):
     candidates, labels = mixture.sample(20 * POINTS, seeded(1))
     candidates = candidates[labels == 0]
     coin, certain = torch.rand(len(candidates), generator=seeded(2)), mixture.posterior(candidates)[:, 0]
-    edge = mixture.log_prob(candidates, torch.zeros(len(candidates), dtype=torch.long)).quantile(0.01)
+    edge = stage.edge_of_support(mixture, candidates, 0)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
     plane(left, "class 0, over the tilted density", lim=WIDE).set(xlabel="$x_1$", ylabel="$x_2$")
     strip(right, replace(mixture, mean=mixture.mean.flip(1)), schedule).set(

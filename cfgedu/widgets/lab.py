@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from functools import cache
 
 import torch
-from contourpy import contour_generator
 from matplotlib.collections import LineCollection, PolyCollection
 from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair, within
 from cfgedu.metrics import mean_posterior, spread
-from cfgedu.plots import GUIDED, UN, color, grid, logit_axis, plane
+from cfgedu.plots import GUIDED, UN, color, logit_axis, plane
 from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import SAMPLERS, Step, sample, trajectory
 from cfgedu.schedule import Schedule, linear
@@ -22,7 +21,7 @@ OFFERED = ("DDIM", "DDPM", "Euler-Maruyama")
 EXACT = "exact scores"
 POINTS, TRACKED, REFERENCE = 400, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and its steps
-CURVE_STEPS, PIXELS, QUANTILE = 50, 101, 0.01
+CURVE_STEPS, PIXELS = 50, 101
 WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance leaves the data
 SPREADS, ACCURACIES = (0.1, 1.6), (0.01, 0.9999)  # of the right-hand picture; what lies beyond is on the edge
 MARKS, HEIGHT = (0.02, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999), (0.007, 0.99996)  # of the axis of accuracies
@@ -134,10 +133,7 @@ def curve(step: Step, model: Denoiser, mixture: Mixture, schedule: Schedule, x_T
 
 def support(mixture: Mixture, x: Tensor, label: int) -> tuple[float, list]:
     """The log-density that 99% of the data x (N,2) of a class exceed, and the outlines of the region above it."""
-    lowest = float(mixture.log_prob(x, torch.full((len(x),), label)).quantile(QUANTILE))
-    line = torch.linspace(-WINDOW, WINDOW, PIXELS)
-    density = mixture.log_prob(grid(PIXELS, WINDOW), torch.full((PIXELS**2,), label)).reshape(PIXELS, PIXELS)
-    return lowest, contour_generator(line.numpy(), line.numpy(), density.numpy()).lines(lowest)
+    return stage.support(mixture, x, label, [(-WINDOW, WINDOW)] * 2, PIXELS)
 
 
 def sampling_lab_demo(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from contourpy import contour_generator
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -44,6 +45,20 @@ def at(field: Callable, x: Tensor, t: int, y: int):
 def height(log_p: Tensor, depth: float) -> Tensor:
     """1 at the peak of a log-density, 0 where it lies `depth` below the peak or lower."""
     return (1 + (log_p - log_p.max()) / depth).clamp(min=0)
+
+
+def edge_of_support(mixture: Mixture, x: Tensor, label: int) -> float:
+    """The log-density that 99% of the data x (N,2) of a class exceed: below it lies what is off the data."""
+    return float(mixture.log_prob(x, torch.full((len(x),), label)).quantile(0.01))
+
+
+def support(mixture: Mixture, x: Tensor, label: int, window, pixels: int) -> tuple[float, list]:
+    """`edge_of_support`, and the outlines of the region above it in the window ((left, right), (bottom, top))."""
+    lowest = edge_of_support(mixture, x, label)
+    across, up = (torch.linspace(*ends, pixels) for ends in window)
+    points = torch.cartesian_prod(up, across).flip(1)
+    density = mixture.log_prob(points, torch.full((len(points),), label))
+    return lowest, contour_generator(across.numpy(), up.numpy(), square(density)).lines(lowest)
 
 
 # ---------------------------------------------------------------- artists that move
