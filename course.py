@@ -418,13 +418,14 @@ def run_installer(command, env, lock):
     lines = deque(maxlen=30)
     reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout), daemon=True)
     reader.start()
-    try:
-        watch(process, lines)
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    reader.join()
+    with process.stdout:
+        try:
+            watch(process, lines)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        reader.join()
     if process.returncode:
         print("\n".join(list(lines)[-15:]), file=sys.stderr)
         raise Problem(OUT_OF_MEMORY if process.returncode == -9 else explain(lines))
