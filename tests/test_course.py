@@ -201,7 +201,7 @@ def test_help_tells_the_options_of_a_tool():
     text = course.help_of("play")
     assert "NN ...]`: serves the demos alone" in text
     assert "    --port           the port to serve on (default: a free one)" in text
-    assert "    numbers          whose demos, such as 06 (default: all lessons)" in text
+    assert "    NN               whose demos, such as 06 (default: all lessons)" in text
     assert "... (default: all of them)" in course.help_of("checkpoints")
 
 
