@@ -497,7 +497,7 @@ def misplaced(before, word, after):
     for arg in before:
         if arg.startswith("-") and arg.partition("=")[0].lstrip("-") not in BEFORE:
             return (
-                f"`{arg}` stands before the word, and is no option of the installer that says where packages come from. "
+                f"`{arg}` stands before the word, and is no option of the installer about where packages come from. "
                 f"If it is one of the program's, it stands after the word: python3 course.py {word} {arg}"
             )
     if WORDS[word].bare:
