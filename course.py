@@ -369,13 +369,13 @@ def make_environment(uv, env, lock):
         raise Problem(DISK_IS_FULL)
     say("Setting the course up in .venv. This happens once and takes some minutes.")
     if uv:
-        try:
+        with contextlib.suppress(Problem):
             run_installer([uv, "venv", "--python", sys.executable, str(VENV)], env, lock)
-            return uv
-        except Problem:
-            say("uv makes no environment here (see above): going on with pip.")
-            if os.path.lexists(VENV):
-                remove(VENV)
+            if interpreter():
+                return uv
+        say("uv makes no environment here: going on with pip.")
+        if os.path.lexists(VENV):
+            remove(VENV)
     run_installer([sys.executable, "-m", "venv", str(VENV)], env, lock)
     return None
 

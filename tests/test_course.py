@@ -551,15 +551,20 @@ def test_a_uv_that_does_not_run_leaves_the_work_to_pip(home, tmp_path, monkeypat
 def test_a_uv_that_makes_no_environment_leaves_the_work_to_pip(home, capsys, monkeypatch):
     commands = []
 
-    def run(command, env, lock):
+    def fails(command, env, lock):
         commands.append(command)
         if command[1] == "venv":
             raise course.Problem("no such option")
 
-    monkeypatch.setattr(course, "run_installer", run)
-    assert course.make_environment("/bin/uv", {}, None) is None
-    assert [command[1:3] for command in commands] == [["venv", "--python"], ["-m", "venv"]]
-    assert "going on with pip" in capsys.readouterr().out
+    def does_nothing(command, env, lock):
+        commands.append(command)
+
+    for run in (fails, does_nothing):
+        commands.clear()
+        monkeypatch.setattr(course, "run_installer", run)
+        assert course.make_environment("/bin/uv", {}, None) is None
+        assert [command[1:3] for command in commands] == [["venv", "--python"], ["-m", "venv"]]
+        assert "going on with pip" in capsys.readouterr().out
 
 
 @posix
