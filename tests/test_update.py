@@ -123,7 +123,7 @@ def test_update_keeps_what_is_changed_and_takes_what_is_new(clone, teacher):
     mine = {name: content for name, content in found.items() if name.startswith("mine/")}
     assert mine == {f"{TODAY}/{SIX}": "my answer", f"{TODAY}/{SOLUTION}": "내 답"}
     assert TODAY in text
-    assert "2 commits" in text
+    assert "new: 2" in text
     assert git(clone, "status", "--porcelain") == "?? notebooks/my_own.ipynb"  # mine/ is not seen by git
     assert git(clone, "rev-parse", "HEAD") == git(teacher, "rev-parse", "HEAD")
 
@@ -337,6 +337,8 @@ def test_restore_of_an_unknown_name(copy, word):
     assert status == 1
     assert "06_guidance" in text
     assert files(copy)[SIX] == "mine"
+    assert course(copy, "restore", "06")[0] == 0
+    assert course(copy, "restore", word)[0] == 1  # also where there is nothing to restore
 
 
 def test_restore_finds_what_was_published_behind_a_commit_of_the_learner_s(clone):

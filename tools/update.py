@@ -33,6 +33,7 @@ from tools.published import (  # noqa: E402
     write,
 )
 
+RESTORE = "Keeps your version of notebooks in mine/, brings the published ones back; without a name lists what differs."
 ZIP = "build/cfgedu-course.zip"
 UNFINISHED = {
     "MERGE_HEAD": "git merge --abort",
@@ -127,7 +128,7 @@ def update(root):
         remove(root / name)
     told(root, folder, [*names, *in_the_way])
     raw(root, "merge", "--ff-only", "--quiet", "@{upstream}")
-    print(f"The course is the newest now ({new} commits; CHANGELOG.md says what they bring).")
+    print(f"The course is the newest now (commits that are new: {new}; CHANGELOG.md says what they bring).")
     print("A notebook that is open in JupyterLab shows the old one until you reload it or open it again.")
 
 
@@ -192,13 +193,14 @@ def run_update(args):
 
 
 def run_restore(args):
-    parser = argparse.ArgumentParser(prog="course.py restore", description=restore.__doc__)
+    parser = argparse.ArgumentParser(prog="course.py restore", description=RESTORE)
     parser.add_argument("notebooks", nargs="*", metavar="NN", help="06, solutions/06, or a file name; several at once")
     parser.add_argument("--all", action="store_true", help="every notebook that is not as published")
     options = parser.parse_args(args)
     if (ROOT / ".git").exists():
         require_quiet(ROOT)
     course = published(ROOT)
+    chosen = named(options.notebooks, course.names)
     different = changed(ROOT, course)
     if not different:
         print("Every notebook is as published.")
@@ -207,10 +209,9 @@ def run_restore(args):
         print("Not as published (name those to restore, or give --all):")
         print("\n".join(f"    {name}" for name in different))
         return
-    wanted = different if options.all else named(options.notebooks, course.names)
-    names = [name for name in wanted if name in different]
-    for name in wanted:
-        if name not in names:
+    names = different if options.all else [name for name in chosen if name in different]
+    for name in chosen:
+        if name not in different:
             print(f"{name} is as published.")
     told(ROOT, restore(ROOT, names, course), names)
 
