@@ -103,6 +103,7 @@ WORDS = {
     "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
     "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
     "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
+    "resolve": Word("maintain", "check that the pinned versions suit every system", ["tools/resolve.py"], bare=True),
 }
 LESSONS = ("play", "notebooks", "browser")  # their arguments name notebooks
 HELP = {"-h", "--help", "--help-all"}

@@ -57,7 +57,7 @@ def third_party(path):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    ours = {"cfgedu", "tools", "course", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    ours = {"cfgedu", "tools", "course", "course_setup", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
     return {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in found - sys.stdlib_module_names - ours}
 
 
