@@ -33,7 +33,9 @@ from tools.published import (  # noqa: E402
     write,
 )
 
+UPDATE = "Takes what is new. Notebooks that you changed are kept in mine/, and the published ones come back."
 RESTORE = "Keeps your version of notebooks in mine/, brings the published ones back; without a name lists what differs."
+PACK = "Packs the last commit, for a class without git: `restore` works in what it unpacks to."
 ZIP = "build/cfgedu-course.zip"
 UNFINISHED = {
     "MERGE_HEAD": "git merge --abort",
@@ -188,7 +190,7 @@ def told(root, folder, names):
 
 
 def run_update(args):
-    argparse.ArgumentParser(prog="course.py update", description=update.__doc__).parse_args(args)
+    argparse.ArgumentParser(prog="course.py update", description=UPDATE).parse_args(args)
     update(ROOT)
 
 
@@ -217,7 +219,7 @@ def run_restore(args):
 
 
 def run_zip(args):
-    argparse.ArgumentParser(prog="course.py zip", description=pack.__doc__).parse_args(args)
+    argparse.ArgumentParser(prog="course.py zip", description=PACK).parse_args(args)
     path = pack(ROOT)
     print(f"{path.relative_to(ROOT).as_posix()} ({path.stat().st_size / 1e6:.0f} MB) holds the last commit:")
     print("    " + git(ROOT, "log", "-1", "--format=%h %s"))
