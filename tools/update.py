@@ -121,7 +121,7 @@ def update(root):
         )
     course = published(root)
     names = changed_here(root, course.names)
-    coming = git(root, "diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", "HEAD", "@{upstream}")
+    coming = git(root, "diff-tree", "-r", "--name-only", "--diff-filter=A", "-z", "HEAD", "@{upstream}")
     in_the_way = obstacles(root, coming.split("\0"))
     folder = keep(root, [*names, *in_the_way])
     for name in names:
