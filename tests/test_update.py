@@ -1,5 +1,7 @@
 """`course.py update`, `restore` and `zip` in throw-away repositories: nothing of the learner's is ever lost."""
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -9,6 +11,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
+from tools import published, update
 
 ROOT = Path(__file__).resolve().parent.parent
 TODAY = f"mine/{date.today()}"
@@ -39,13 +43,20 @@ def publish(teacher, text="new", name="notebooks/01_noise.ipynb"):
     git(teacher, "push", "-q")
 
 
-def course(folder, *args, env=()):
-    """(exit status, everything printed) of a word, run by the same Python from another folder."""
+def course(folder, *args):
+    """(exit status, everything printed) of a word in the copy of the course in `folder`."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(update, "ROOT", folder)
+        said = update.main(args)
+    return (0, printed.getvalue()) if said == 0 else (1, f"{printed.getvalue()}{said}")
+
+
+def script(folder, *args, **env):
+    """The same as a program of its own, run from another folder."""
     command = [sys.executable, str(folder / "tools/update.py"), *args]
-    done = subprocess.run(
-        command, cwd=folder.parent, capture_output=True, text=True, encoding="utf-8", env={**os.environ, **dict(env)}
-    )
-    return done.returncode, done.stdout + done.stderr
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, env={**os.environ, **env})
+    return done.returncode, (done.stdout + done.stderr).decode()
 
 
 def files(folder):
@@ -258,7 +269,7 @@ def test_what_stops_an_update_is_told_and_nothing_is_lost(clone, teacher, state)
 
 
 def test_without_the_program_git(clone):
-    status, text = course(clone, "update", env={"PATH": str(clone / "notebooks")})
+    status, text = script(clone, "update", PATH=str(clone / "notebooks"))
     assert status == 1
     assert "git is not on the PATH" in text
 
@@ -266,7 +277,7 @@ def test_without_the_program_git(clone):
 def test_other_variables_of_git_do_not_lead_astray(clone, teacher, tmp_path):
     save(clone, "my answer")
     publish(teacher, "06 anew", SIX)
-    status, text = course(clone, "update", env={"GIT_DIR": str(tmp_path / "published/origin.git")})
+    status, text = script(clone, "update", GIT_DIR=str(tmp_path / "published/origin.git"))
     assert status == 0, text
     assert files(clone)[SIX] == "06 anew"
 
@@ -275,6 +286,15 @@ def test_commits_of_the_learner_s_alone_are_no_obstacle(clone):
     save(clone, "x")
     git(clone, "commit", "-q", "-a", "-m", "x")
     assert course(clone, "update")[0] == 0
+
+
+@posix
+def test_a_name_that_the_terminal_cannot_write_is_no_error(clone, teacher):
+    save(clone, "mine", "docs/시험 1.md")
+    publish(teacher, "theirs", "docs/시험 1.md")
+    status, text = script(clone, "update", PYTHONIOENCODING="ascii")
+    assert status == 0, text
+    assert "docs/" + ascii("시험")[1:-1] in text
 
 
 # ---------------------------------------------------------------- restore
@@ -351,8 +371,6 @@ def test_restore_finds_what_was_published_behind_a_commit_of_the_learner_s(clone
 
 def test_a_notebook_is_the_old_or_the_new_one_when_the_disk_is_full(clone, monkeypatch):
     """The version of the learner's is kept first; the published one replaces it in one step, or not at all."""
-    from tools import published
-
     save(clone, "my answer")
     course = published.published(clone)
     replace = os.replace

@@ -232,7 +232,6 @@ WORDS = {"update": run_update, "restore": run_restore, "zip": run_zip}
 
 
 def main(argv):
-    sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can write the names of a learner's files
     try:
         WORDS[argv[0]](argv[1:])
     except Problem as problem:
@@ -247,4 +246,5 @@ def main(argv):
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can write the names of a learner's files
     sys.exit(main(sys.argv[1:]))
