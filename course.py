@@ -325,7 +325,7 @@ def set_up(args, extra=None):
         stamp = read_stamp()
         goal = wanted(stamp, args, extra)
         uv = find_uv(environment())
-        env = surroundings(uv)
+        env = installer_environment(uv, environment(), ROOT)
         if goal["torch"] is None:
             goal["torch"], line = "default", ""
             if need == "all" or "torch" not in distributions(interpreter()):
@@ -334,7 +334,7 @@ def set_up(args, extra=None):
                 say(line)
         if need == "all":
             uv = make_environment(uv, env, lock)
-            env = env if uv else surroundings(None)  # of pip, which there may be only now
+            env = installer_environment(uv, environment(), ROOT)  # it may be pip now
         old = {"args": stamp.get("args", []), "torch": stamp.get("torch")}
         write_stamp({**goal, **old, "done": False})  # new choices count once they have worked
         install(uv, env, goal, lock)
@@ -492,11 +492,6 @@ def environment():
     env.update(VIRTUAL_ENV=str(VENV), JUPYTER_PREFER_ENV_PATH="1", PYTHONUTF8="1")
     env["PATH"] = str(venv_python().parent) + os.pathsep + env.get("PATH", "")
     return env
-
-
-def surroundings(uv):
-    """Those of pip or uv."""
-    return installer_environment(uv, environment(), ROOT)
 
 
 def misplaced(before, word, after):
