@@ -156,7 +156,7 @@ def calls(monkeypatch, tmp_path):
     fail = []
     monkeypatch.setattr(resolve, "version", lambda uv: resolve.UV if len(done) >= 2 and not fail else None)
     monkeypatch.setattr(resolve.subprocess, "run", run)
-    monkeypatch.setattr(resolve.course, "surroundings", lambda uv: dict(os.environ))
+    monkeypatch.setattr(resolve, "surroundings", lambda uv: dict(os.environ))
     return done, fail
 
 

@@ -64,6 +64,11 @@ def own_uv(folder):
     return uv
 
 
+def surroundings(uv):
+    """Those of uv, or of pip where it is None, with the user's settings of where packages come from."""
+    return course.installer_environment(uv, course.environment(), ROOT)
+
+
 def version(uv):
     """What a uv says it is; None where it does not run."""
     try:
@@ -74,7 +79,7 @@ def version(uv):
 
 
 def run(command, sentence):
-    done = subprocess.run(command, capture_output=True, env=course.surroundings(None))
+    done = subprocess.run(command, capture_output=True, env=surroundings(None))
     if done.returncode:
         lines = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
         raise Problem("\n".join([*lines[-8:], f"{sentence}: see above, mend it, and run the command again."]))
@@ -135,7 +140,7 @@ def main():
     argparse.ArgumentParser(prog="course.py resolve", description=__doc__, formatter_class=form).parse_args()
     try:
         uv = own_uv(ROOT / "build/uv")
-        env = course.surroundings(str(uv))
+        env = surroundings(str(uv))
     except Problem as problem:
         return str(problem)
     wanted = requirements(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")))
