@@ -93,13 +93,17 @@ Word = namedtuple("Word", "group says command extra bare", defaults=(None, False
 WORDS = {
     "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
+    "update": Word("learn", "take what is new; your notebooks go to mine/", ["tools/update.py", "update"], bare=True),
+    "restore": Word("learn", "bring notebooks back; yours go to mine/", ["tools/update.py", "restore"], bare=True),
     "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
+    "zip": Word("teach", "pack the course for a class without git", ["tools/update.py", "zip"], bare=True),
     "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
     "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
     "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
     "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
+    "resolve": Word("maintain", "check that the pinned versions suit every system", ["tools/resolve.py"], bare=True),
 }
 LESSONS = ("play", "notebooks", "browser")  # their arguments name notebooks
 HELP = {"-h", "--help", "--help-all"}

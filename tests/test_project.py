@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import course
-from tools.clean import BUILT_OR_DOWNLOADED, CACHES, LEFTOVERS
+from tools.clean import BUILT_OR_DOWNLOADED, CACHES, LEFTOVERS, clean, leftovers
+from tools.published import MINE
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -129,6 +131,36 @@ def test_version_is_the_package_s():
 def test_git_ignores_what_clean_removes():
     ignored = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
     assert {*CACHES, *LEFTOVERS, *BUILT_OR_DOWNLOADED, ".venv"} <= ignored
+
+
+@pytest.mark.parametrize(("folder", "most"), [("notebooks", 14e6), ("data", 8e6)])
+def test_what_ships_stays_small(folder, most):
+    """The bytes of the files that git keeps; in a copy without git, of all but what `clean` removes."""
+    found = shipped(folder)
+    assert found
+    assert sum(path.stat().st_size for path in found) < most
+
+
+def shipped(folder):
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        listing = subprocess.run(["git", "ls-files", "-z", folder], cwd=ROOT, capture_output=True, check=True).stdout
+        return [ROOT / name for name in listing.decode().split("\0") if name and (ROOT / name).exists()]
+    leftover = leftovers(ROOT)
+    files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return [path for path in files if not any(path == left or left in path.parents for left in leftover)]
+
+
+def test_shipped_is_the_same_without_git(monkeypatch):
+    with_git = shipped("data")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert set(shipped("data")) >= set(with_git)
+
+
+def test_what_a_learner_keeps_is_safe_from_git_and_clean(tmp_path):
+    assert f"{MINE}/" in (ROOT / ".gitignore").read_text().splitlines()
+    (tmp_path / MINE).mkdir()
+    (tmp_path / MINE / "06.ipynb.tmp").write_text("{}")
+    assert clean(tmp_path, with_venv=True) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="CI's script is for a POSIX shell")

@@ -11,17 +11,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHES = ("__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
 LEFTOVERS = ("*.part", "*.tmp", ".course.lock")
+NOT_OURS = (".git", ".venv", "mine")
 BUILT_OR_DOWNLOADED = ("build", "dist", "data/mnist")
 
 
 def leftovers(root):
-    """Everything below root that may go, outside .git and .venv."""
+    """Everything below root that may go, outside .git, .venv and what a learner keeps."""
     found = [root / name for name in BUILT_OR_DOWNLOADED if os.path.lexists(root / name)]
     for folder, folders, files in os.walk(root):
         here = [Path(folder, name) for name in folders if matches(name, CACHES)]
         here += [Path(folder, name) for name in files if matches(name, LEFTOVERS)]
         found += here
-        folders[:] = [name for name in folders if name not in (".git", ".venv") and Path(folder, name) not in found]
+        folders[:] = [name for name in folders if name not in NOT_OURS and Path(folder, name) not in found]
     return found
 
 
