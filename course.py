@@ -74,7 +74,10 @@ BEFORE = {*SOURCES, "cpu", "cuda", "i", "f", "c", "n", "v", "vv", "verbose", "pr
 BEFORE |= {"refresh", "reinstall", "force-reinstall"}
 AFTER = {"verbose", "cache-dir", "no-cache", "timeout", "offline", "proxy"}  # programs have such options too
 
-STEADY = {}  # variables of every program, where the user has not set them
+# Variables of every program, where the user has not set them. On Linux, C's library hands the memory of a large tensor
+# back to the system after every operation, a quarter of the time of sampling 1000 points (docs/benchmarks.md): with
+# these it is kept. 32 MB is the most that every version of the library takes for the first.
+STEADY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)} if sys.platform == "linux" else {}
 PYTHON_KEPT = {  # of Python's own: the others change which files it reads, what it leaves out, what it makes an error
     *("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED", "PYTHONFAULTHANDLER"),
     *("PYTHONMALLOC", "PYTHON_COLORS", "PYTHON_CPU_COUNT", "PYTHON_KEYRING_BACKEND"),
