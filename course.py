@@ -23,13 +23,21 @@ def python_problem(version):
 if __name__ == "__main__" and python_problem(sys.version_info):
     sys.exit(python_problem(sys.version_info))
 
+import os
+
+if __name__ == "__main__":  # the standard library comes first: no json.py of a folder in PYTHONPATH, or of this one
+    here = os.path.dirname(os.path.abspath(__file__))
+    theirs = [here, *map(os.path.abspath, os.getenv("PYTHONPATH", "").split(os.pathsep))]
+    ours = [folder for folder in sys.path if folder not in theirs or folder.startswith(os.path.dirname(os.__file__))]
+    sys.path[:] = [*ours, here]
+
 import ast
 import contextlib
 import errno
 import hashlib
 import importlib.util
 import json
-import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,35 +46,68 @@ import time
 from collections import deque, namedtuple
 from pathlib import Path
 
+from course_setup import (
+    DISK_IS_FULL,
+    OUT_OF_MEMORY,
+    SOURCES,
+    VENV_PYTHON,
+    Problem,
+    choose_torch,
+    explain,
+    find_uv,
+    folder_problem,
+    installer_environment,
+    machine_problem,
+    runs,
+    writable,
+)
+
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 WINDOWS = os.name == "nt"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NEEDED_BYTES = 2_500_000_000
-DISK_IS_FULL = (
-    "There is too little disk space: the course needs about 2.5 GB (on Linux several more for the CUDA build of "
-    "torch, which `python3 course.py --cpu lab` does without): free some, then run the same command again."
-)
+FIXED = ("root", "python", "args", "torch")  # of the stamp: an environment that was made for another one is made anew
+# What may stand before the word, and which of it may stand after the word too.
+BEFORE = {*SOURCES, "cpu", "cuda", "i", "f", "c", "n", "v", "vv", "verbose", "pre", "prefer-binary", "U", "upgrade"}
+BEFORE |= {"refresh", "reinstall", "force-reinstall"}
+AFTER = {"verbose", "cache-dir", "no-cache", "timeout", "offline", "proxy"}  # programs have such options too
+
+STEADY = {}  # variables of every program, where the user has not set them
+PYTHON_KEPT = {  # of Python's own: the others change which files it reads, what it leaves out, what it makes an error
+    *("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED", "PYTHONFAULTHANDLER"),
+    *("PYTHONMALLOC", "PYTHON_COLORS", "PYTHON_CPU_COUNT", "PYTHON_KEYRING_BACKEND"),
+}
+FOREIGN = {  # they name kernels, extensions, backends or plugins that are not those of .venv
+    *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTER_NO_CONFIG", "JUPYTERLAB_DIR", "MPLBACKEND"),
+    *("PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "__PYVENV_LAUNCHER__"),
+}
 
 DULL = ("WARNING", "Requirement already", "Attempting uninstall", "Found existing", "Uninstalling", "Successfully")
 
-Word = namedtuple("Word", "says command extra")
+# A word belongs to a group of the help, and runs a command with .venv's Python; `extra` is what that needs of
+# pyproject.toml. A bare one runs with the Python that reads this and needs nothing but its standard library.
+GROUPS = {"learn": "to learn", "teach": "to teach", "maintain": "to work on the course"}
+Word = namedtuple("Word", "group says command extra bare", defaults=(None, False))
 WORDS = {
-    "lab": Word(f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"], None),
-    "test": Word("run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"], None),
-    "play": Word("serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
-    "notebooks": Word("re-execute notebooks (all, or NN ...) and store their outputs", ["tools/notebooks.py"], None),
-    "checkpoints": Word("retrain every network that ships with the course", ["tools/checkpoints.py"], None),
-    "browser": Word("try every demo in a real browser", ["tools/browser.py"], "browser"),
-    "bench": Word("measure the speed that the course promises", ["tools/bench.py"], None),
-    "lint": Word("check the style of the code and the notebooks", ["-m", "ruff", "check"], None),
-    "clean": Word("remove caches, build leftovers and downloads (--all: .venv too)", ["tools/clean.py"], None),
+    "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
+    "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
+    "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
+    "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
+    "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
+    "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
+    "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
+    "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
+    "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
 }
-
-
-class Problem(Exception):
-    """What went wrong and what to do about it, in one sentence."""
+LESSONS = ("play", "notebooks", "browser")  # their arguments name notebooks
+HELP = {"-h", "--help", "--help-all"}
+MORE = {  # where the options of a program of others are explained
+    "lab": "JupyterLab: https://jupyterlab.readthedocs.io/en/stable/getting_started/starting.html",
+    "test": "pytest: https://docs.pytest.org/en/stable/reference/reference.html#command-line-flags",
+    "lint": "ruff: https://docs.astral.sh/ruff/linter/",
+}
 
 
 def words():
@@ -75,30 +116,60 @@ def words():
 
 
 def usage():
-    rows = "\n".join(f"    {name:<12} {word.says}" for name, word in words().items())
+    rows = {group: [] for group in GROUPS}
+    for name, word in words().items():
+        rows[word.group].append(f"    {name:<12} {word.says}")
+    groups = "\n\n".join("\n".join([f"{GROUPS[group]}:", *lines]) for group, lines in rows.items() if lines)
     return f"""\
 usage: python3 course.py [installer arguments] WORD [arguments of the program]
 
-{rows}
+{groups}
 
 The first start sets everything up in .venv (with uv where it is on the PATH, else with venv and pip) and takes some
-minutes; later starts skip that while nothing changed. What stands after the word goes on to the program:
+minutes; later starts skip that while nothing changed. What stands after the word goes on to the program, and
+WORD --help tells what that understands:
 
     python3 course.py lab --no-browser --port 8899
     python3 course.py test -k schedule
 
-What stands before the word goes on to the installer, pip or uv, and is remembered for repairs. On Linux, --cpu takes
-a torch without CUDA, which saves gigabytes; it is short for the second line:
+What stands before the word goes on to the installer, pip or uv, and is remembered for repairs:
+
+    python3 course.py --index-url https://example.org/simple lab
+
+On Linux there are two builds of torch. The first start takes the one without CUDA, which saves gigabytes, where it
+sees no NVIDIA driver and that build's index answers at once. Or you choose; --cpu is short for the third line:
 
     python3 course.py --cpu lab
+    python3 course.py --cuda lab
     python3 course.py --extra-index-url {CPU_INDEX} lab"""
+
+
+def help_of(word):
+    """What a word does and understands, read from its tool without running it: nothing needs to be installed."""
+    rows = [f"usage: python3 course.py {word} [arguments of the program]", "", f"{word}: {WORDS[word].says}."]
+    if word in MORE:
+        return "\n".join([*rows, "", f"What stands after the word goes on to {MORE[word]}"])
+    tool = ast.parse((ROOT / WORDS[word].command[0]).read_text(encoding="utf-8"))
+    rows += ["", ast.get_docstring(tool) or "", ""]
+    rows += [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
+    return "\n".join(rows)
+
+
+def options_of(tool):
+    """(names, help) of every call of argparse's add_argument in a parsed program; "..." for what is computed."""
+    for node in ast.walk(tool):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            given = {key.arg: key.value for key in node.keywords}
+            parts = getattr(given.get("help"), "values", [given.get("help")])
+            names = [name.value for name in node.args if isinstance(name, ast.Constant)]
+            yield names, "".join(part.value if isinstance(part, ast.Constant) else "..." for part in parts)
 
 
 # ---------------------------------------------------------------- the environment
 
 
 def venv_python():
-    return VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+    return ROOT / VENV_PYTHON
 
 
 def stamp_file():
@@ -109,9 +180,12 @@ def read_stamp():
     """What the last set-up wrote about itself: {} where there is none, and "done" is False where it did not finish."""
     try:
         stamp = json.loads(stamp_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        for key in ("args", "extras", "distributions"):
+            stamp[key] = [str(name) for name in stamp.get(key, [])]
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    return stamp if isinstance(stamp, dict) else {}
+    choice, stamp["args"] = torch_and_others(stamp["args"])
+    return {"torch": choice or "default", **stamp}  # older ones tell the torch by their arguments
 
 
 def write_stamp(stamp):
@@ -132,7 +206,11 @@ def packages_digest():
 
 def interpreter():
     """The version of .venv's Python, "3.12", or None where it does not run (its base may have been upgraded away)."""
-    if not (VENV / "pyvenv.cfg").exists():  # without it, this Python would install into its base
+    try:
+        settings = (VENV / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # without it, this Python would install into its base
+        return None
+    if re.search("include-system-site-packages *= *true", settings):  # what is there would count as installed here
         return None
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
@@ -143,20 +221,66 @@ def interpreter():
 
 
 def distributions(python):
-    """The names of what is installed: a package removed by hand is missed at the next start."""
+    """{name: version} of what is installed, in its own spelling: what was removed or changed is missed at a start."""
     site = VENV / "Lib/site-packages" if WINDOWS else VENV / f"lib/python{python}/site-packages"
-    names = os.listdir(site) if site.is_dir() else []
-    return sorted({name.split("-")[0] for name in names if name.endswith(".dist-info")})
+    names = os.listdir(str(site)) if site.is_dir() else []
+    whole = [name[: -len(".dist-info")] for name in names if (site / name / "METADATA").is_file()]
+    return dict(sorted(name.partition("-")[::2] for name in whole))
+
+
+def lacking(extras, python):
+    """What pyproject.toml names, these extras included, and .venv does not hold at the version in constraints.txt."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [project["name"], *project["dependencies"]]
+    for extra in extras:
+        named += project["optional-dependencies"].get(extra, [])
+    rows = re.findall(r"^([\w.-]+)==([\w.+!-]+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    pins, held = {}, {spelled(name): version for name, version in distributions(python).items()}
+    for name, version in rows:
+        pins.setdefault(spelled(name), []).append(version)
+    names = [re.match(r"[\w.-]+", line).group() for line in named if ";" not in line]  # a marker: perhaps not for here
+    return [name for name in names if not same_version(held.get(spelled(name)), pins.get(spelled(name)))]
+
+
+def spelled(name):
+    """As the index spells it: of POT, scikit_learn and Jinja2 there is one spelling."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def same_version(version, pins):
+    """2.13.0+cpu is a build of 2.13.0, and 1.0 is 1.0.0. Any version does where nothing is pinned."""
+    plain = lambda text: re.sub(r"(\.0)+$", "", text.partition("+")[0])
+    return version is not None and (not pins or plain(version) in map(plain, pins))
 
 
 def wanted(stamp, args, extra):
-    """The stamp of a finished set-up. Without new installer arguments the old ones hold; extras add up."""
+    """The stamp of a finished set-up. Without new installer arguments the old ones hold; extras add up.
+
+    "torch" is "cpu" (the build without CUDA) or "default" (what the index gives), None where nobody has chosen yet.
+    """
+    choice, others = torch_and_others(args)
     return {
         "root": str(ROOT),
         "packages": packages_digest(),
-        "args": list(args) or stamp.get("args", []),
+        "args": others or stamp.get("args", []),
+        "torch": choice or stamp.get("torch"),
         "extras": sorted({"test", *stamp.get("extras", []), *([extra] if extra else [])}),
     }
+
+
+def torch_and_others(args):
+    """(the build of torch that these arguments choose, or None; the other arguments)."""
+    choice, others = None, []
+    for arg in args:
+        if arg in ("--cpu", "--cuda"):
+            choice = "cpu" if arg == "--cpu" else "default"
+        else:
+            others.append(arg)
+            if others[-2:] == ["--extra-index-url", CPU_INDEX]:
+                choice, others = "cpu", others[:-2]
+    return choice, others
 
 
 def missing(args, extra):
@@ -165,17 +289,17 @@ def missing(args, extra):
     if not python or python_problem([int(part) for part in python.split(".")]):
         return "all"
     goal = {**wanted(stamp, args, extra), "python": python}
-    if stamp and (not stamp.get("done") or any(stamp.get(key) != goal[key] for key in ("root", "python", "args"))):
+    if stamp and (not stamp.get("done") or any(stamp.get(key) != goal[key] for key in FIXED)):
         return "all"
     complete = set(stamp.get("distributions", [])) <= set(distributions(python))
-    if stamp and complete and goal.items() <= stamp.items():
+    if stamp and complete and goal.items() <= stamp.items() and not lacking(goal["extras"], python):
         return None
-    return "packages" if shutil.which("uv") or has_pip() else "all"  # without a stamp: another tool's, or killed early
+    # Without a stamp it is another tool's, or was killed early.
+    return "packages" if find_uv(environment()) or has_pip() else "all"
 
 
 def has_pip():
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.run([str(venv_python()), "-m", "pip", "--version"], **quiet).returncode == 0
+    return runs([str(venv_python()), "-m", "pip", "--version"], environment())
 
 
 # ---------------------------------------------------------------- set-up
@@ -186,6 +310,9 @@ def set_up(args, extra=None):
     if missing(args, extra) is None:
         write_jupyter_settings()  # an environment of an older course may lack a file
         return
+    for problem in (machine_problem(), folder_problem(str(ROOT))):
+        if problem:
+            raise Problem(problem)
     with only_one() as lock:
         need = missing(args, extra)
         if need is None:
@@ -193,18 +320,36 @@ def set_up(args, extra=None):
         start = time.monotonic()
         stamp = read_stamp()
         goal = wanted(stamp, args, extra)
-        uv = shutil.which("uv")
+        uv = find_uv(environment())
+        env = surroundings(uv)
+        if goal["torch"] is None:
+            goal["torch"], line = "default", ""
+            if need == "all" or "torch" not in distributions(interpreter()):
+                goal["torch"], line = choose_torch(CPU_INDEX, env, goal["args"])
+            if line:
+                say(line)
         if need == "all":
-            make_environment(uv, lock)
-        write_stamp({**goal, "args": stamp.get("args", []), "done": False})  # new ones count once they have worked
-        install(uv, goal, lock)
-        write_jupyter_settings()
+            uv = make_environment(uv, env, lock)
+            env = env if uv else surroundings(None)  # of pip, which there may be only now
+        old = {"args": stamp.get("args", []), "torch": stamp.get("torch")}
+        write_stamp({**goal, **old, "done": False})  # new choices count once they have worked
+        install(uv, env, goal, lock)
         python = interpreter()
-        write_stamp({**goal, "python": python, "distributions": distributions(python), "done": True})
+        lacks = lacking(goal["extras"], python)
+        if lacks:
+            settings = sorted(name for name in env if name.startswith(("PIP_", "UV_")))
+            raise Problem(
+                f"{'uv' if uv else 'pip'} reports success, but .venv lacks {', '.join(lacks)} at the version in "
+                f"constraints.txt: look at what stands before the word and at {', '.join(settings) or 'its settings'}, "
+                f"then run the same command again."
+            )
+        write_jupyter_settings()
+        write_stamp({**goal, "python": python, "distributions": list(distributions(python)), "done": True})
         say(f"The course is set up ({time.monotonic() - start:.0f} s).")
 
 
-def make_environment(uv, lock):
+def make_environment(uv, env, lock):
+    """Makes .venv anew with uv, or with venv where uv is None or fails; returns the uv to go on with, or None."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         raise Problem(
             "The environment .venv must be made anew, and this Python runs inside it: "
@@ -222,34 +367,29 @@ def make_environment(uv, lock):
     if shutil.disk_usage(ROOT).free < NEEDED_BYTES:
         raise Problem(DISK_IS_FULL)
     say("Setting the course up in .venv. This happens once and takes some minutes.")
-    command = [uv, "venv", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
-    run_installer([*command, str(VENV)], lock)
+    if uv:
+        try:
+            run_installer([uv, "venv", "--python", sys.executable, str(VENV)], env, lock)
+            return uv
+        except Problem:
+            say("uv makes no environment here (see above): going on with pip.")
+            if os.path.lexists(VENV):
+                remove(VENV)
+    run_installer([sys.executable, "-m", "venv", str(VENV)], env, lock)
+    return None
 
 
-def install(uv, goal, lock):
+def install(uv, env, goal, lock):
     say(f"Installing the packages with {'uv' if uv else 'pip'}.")
-    what = ["--constraint", "constraints.txt", "--editable", ".[{}]".format(",".join(goal["extras"])), *goal["args"]]
+    what = ["--constraint", "constraints.txt", "--editable", ".[{}]".format(",".join(goal["extras"]))]
+    if goal["torch"] == "cpu":  # 2.13.0+cpu counts as higher than the 2.13.0 of other indexes, for pip and for uv
+        what += ["--extra-index-url", CPU_INDEX]
     if uv:
         # pip looks at all its indexes and takes the best version: uv does so only when asked.
         command = [uv, "pip", "install", "--python", str(venv_python()), "--index-strategy", "unsafe-best-match"]
-        for place in find_links():
-            command += ["--find-links", place]
     else:
         command = [str(venv_python()), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    run_installer(command + what, lock)
-
-
-def find_links():
-    """The folders and pages where pip is told to look for packages besides its index, which uv does not read."""
-    places = os.environ.get("PIP_FIND_LINKS", "").split()
-    listing = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    for line in listing.stdout.decode(errors="replace").splitlines():
-        name, _, value = line.partition("=")
-        if name.endswith(".find-links"):
-            places += ast.literal_eval(value).split()
-    return list(dict.fromkeys(places))
+    run_installer([*command, *what, *goal["args"]], env, lock)
 
 
 def write_jupyter_settings():
@@ -267,17 +407,15 @@ def write_jupyter_settings():
             file.write_text(text, encoding="utf-8")
 
 
-def run_installer(command, lock):
+def run_installer(command, env, lock):
     """Runs a step of the set-up; shows its current line, and its last ones with a sentence when it fails."""
-    env = environment()
-    env["PIP_USER"] = "0"  # a `user = true` in pip's settings stops every installation into an environment
     # The installer holds the lock too: one that outlives this process is waited for.
     held = {} if WINDOWS else {"pass_fds": (lock.fileno(),)}
     process = subprocess.Popen(
-        command, cwd=str(ROOT), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        universal_newlines=True, encoding="utf-8", errors="replace", **held
+        command, cwd=str(ROOT), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, universal_newlines=True, encoding="utf-8", errors="replace", **held
     )  # fmt: skip
-    lines = deque(maxlen=15)
+    lines = deque(maxlen=30)
     reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout), daemon=True)
     reader.start()
     try:
@@ -288,8 +426,8 @@ def run_installer(command, lock):
         raise
     reader.join()
     if process.returncode:
-        print("\n".join(lines), file=sys.stderr)
-        raise Problem(explain(lines))
+        print("\n".join(list(lines)[-15:]), file=sys.stderr)
+        raise Problem(OUT_OF_MEMORY if process.returncode == -9 else explain(lines))
 
 
 def watch(process, lines):
@@ -306,25 +444,6 @@ def watch(process, lines):
         print("\r" + row[:width].ljust(width) if terminal else row[:110], end="" if terminal else "\n", flush=True)
     if terminal:
         print("\r" + " " * width + "\r", end="", flush=True)
-
-
-def explain(lines):
-    """The sentence that goes with an installer's last lines."""
-    text = "\n".join(lines).lower()
-
-    def has(*marks):
-        return any(mark in text for mark in marks)
-
-    if has("no space left", "not enough space", "disk full", "errno 28", "disk quota exceeded"):
-        return DISK_IS_FULL
-    if has("connection", "timed out", "timeout", "name resolution", "failed to fetch", "dns error", "unreachable"):
-        return "The package index is out of reach: check the network (or the proxy), then run the same command again."
-    if has("no matching distribution", "no solution found", "could not find a version"):
-        return (
-            "The index has no version of a package for this Python and machine (see above): start with another Python "
-            "between 3.11 and 3.14, or name an index that has it, as `python3 course.py --help` shows."
-        )
-    return "The installation failed (see above): mend what it names, then run the same command again."
 
 
 @contextlib.contextmanager
@@ -361,11 +480,58 @@ def grab(lock):
 
 
 def environment():
-    """The surroundings of every program: .venv first, and nothing of another Python's."""
-    env = dict(os.environ, VIRTUAL_ENV=str(VENV), JUPYTER_PREFER_ENV_PATH="1")
+    """The surroundings of every program: .venv first, and nothing that belongs to another Python."""
+    env = {**STEADY, **os.environ}
+    for name in os.environ:
+        if name in FOREIGN or (name.startswith("PYTHON") and name not in PYTHON_KEPT):
+            del env[name]
+    env.update(VIRTUAL_ENV=str(VENV), JUPYTER_PREFER_ENV_PATH="1", PYTHONUTF8="1")
     env["PATH"] = str(venv_python().parent) + os.pathsep + env.get("PATH", "")
-    for name in ("PYTHONHOME", "PYTHONPATH"):
-        env.pop(name, None)
+    return env
+
+
+def surroundings(uv):
+    """Those of pip or uv."""
+    return installer_environment(uv, environment(), ROOT)
+
+
+def misplaced(before, word, after):
+    """The sentence for an option on the wrong side of the word, and for a lesson that there is not; None otherwise."""
+    for arg in before:
+        if arg.startswith("-") and arg.partition("=")[0].lstrip("-") not in BEFORE:
+            return (
+                f"`{arg}` stands before the word, where only options for the installer stand that say where packages "
+                f"come from. For the program it stands after the word: python3 course.py {word} {arg}"
+            )
+    if WORDS[word].bare:
+        return None
+    own = set()
+    if word not in MORE:
+        own.update(*(names for names, _ in options_of(ast.parse((ROOT / WORDS[word].command[0]).read_text("utf-8")))))
+    for arg in after[: after.index("--") if "--" in after else None]:
+        name = arg.partition("=")[0]
+        if name.startswith("--") and name[2:] in BEFORE - AFTER and name not in own:
+            return f"`{name}` is for the installer and stands before the word: python3 course.py {arg} {word}"
+    return unknown_lesson(after) if word in LESSONS else None
+
+
+def unknown_lesson(args):
+    """The sentence for an argument that is the beginning of no notebook's name; values of options are not looked at."""
+    names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    plain = [arg for arg, last in zip(args, ["", *args]) if not arg.startswith("-") and not last.startswith("-")]
+    for arg in plain if names else []:
+        if not any(name.startswith(Path(arg).name) for name in names):
+            return f"No lesson begins with {arg}. There are: {', '.join(name[: -len('.ipynb')] for name in names)}."
+    return None
+
+
+def with_home(env):
+    """Programs keep settings and sockets in the home folder: where it cannot be written, one in .venv stands in."""
+    home = os.path.expanduser("~")
+    if not WINDOWS and VENV.is_dir() and not writable(home):
+        env["HOME"] = str(VENV / "home")
+        os.makedirs(env["HOME"], exist_ok=True)
+        say(f"The home folder {home} cannot be written: programs keep their settings in {env['HOME']} instead.")
     return env
 
 
@@ -386,9 +552,10 @@ def start(python, command):
     command = [str(python), *command]
     os.chdir(str(ROOT))
     sys.stdout.flush()
+    env = with_home(environment())
     if not WINDOWS:
-        os.execve(command[0], command, environment())
-    process = subprocess.Popen(command, env=environment())
+        os.execve(command[0], command, env)
+    process = subprocess.Popen(command, env=env)
     while True:
         with contextlib.suppress(KeyboardInterrupt):  # the program got it too, and decides
             return process.wait()
@@ -410,21 +577,26 @@ def say(text):
 
 def main(argv):
     place = next((i for i, arg in enumerate(argv) if arg in WORDS), None)
-    if place is None and (not argv or {"-h", "--help", "help"} & set(argv)):
+    if not argv or {*HELP, "help"} & set(argv[:place]):
         print(usage())
         return 0
     if place is None or not (place == 0 or argv[0].startswith("-")):
         print(f"course.py does not know the word {argv[0]}\n\n{usage()}", file=sys.stderr)
         return 2
     before, word, after = argv[:place], argv[place], argv[place + 1 :]
-    installer = [part for arg in before for part in (["--extra-index-url", CPU_INDEX] if arg == "--cpu" else [arg])]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an installer is stopped with us
     try:
         if word not in words():
             raise Problem(f"This copy of the course lacks {WORDS[word].command[0]}, which `{word}` runs.")
-        if word == "clean":  # needs no environment, and may remove it
+        told = misplaced(before, word, after)
+        if told:
+            return fail(told, code=2)
+        if WORDS[word].bare:  # `clean` may remove the environment, `update` must work without one
             return start(sys.executable, program(word, after))
-        set_up(installer, WORDS[word].extra)
+        if HELP & set(after) and missing(before, WORDS[word].extra):
+            print(help_of(word))
+            return 0
+        set_up(before, WORDS[word].extra)
         return start(venv_python(), program(word, after))
     except Problem as problem:
         return fail(problem)

@@ -97,15 +97,15 @@ def trajectory(
     return (state.detach().clone() for state in _trajectory(step, model, schedule, x, y, grid, generator))
 
 
-@torch.no_grad()
 def _trajectory(step, model, schedule, x, y, grid, generator):
     yield x
     alpha_bar = schedule.alpha_bar.tolist()
     for t, s in pairwise(grid):
-        eps = model(x, torch.full_like(y, t, dtype=torch.long), y)
-        require_same_shape("the model's prediction", eps, x)
-        z = noise_like(x, generator) if s > 0 else torch.zeros_like(x)
-        x = step(x, eps, alpha_bar[t], alpha_bar[s], z)
+        with torch.no_grad():  # here, where no `yield` lets the caller in
+            eps = model(x, torch.full_like(y, t, dtype=torch.long), y)
+            require_same_shape("the model's prediction", eps, x)
+            z = noise_like(x, generator) if s > 0 else torch.zeros_like(x)
+            x = step(x, eps, alpha_bar[t], alpha_bar[s], z)
         yield x
 
 

@@ -1,8 +1,13 @@
-"""What all tests share."""
+"""What all tests share: one thread each, two workers for the whole suite, examples that are the same everywhere."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels and programs that tests start take it over
 
 import signal
 
 import matplotlib
+import pytest
 import torch
 from hypothesis import settings
 
@@ -17,3 +22,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples on every machine, and no deadline: a laptop under load is slow, not wrong.
 settings.register_profile("course", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("course")
+
+PARTIAL = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "collectonly", "usepdb", "stepwise")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """The whole suite runs on two workers; a part of it is over before they would have started. -n says otherwise."""
+    option = config.option
+    if hasattr(config, "workerinput") or not hasattr(option, "numprocesses"):
+        return
+    whole = config.args_source is config.ArgsSource.TESTPATHS and not any(
+        getattr(option, name, None) for name in PARTIAL
+    )
+    if option.numprocesses is None and whole:
+        option.numprocesses = 2
+    if option.numprocesses and option.dist == "no":
+        option.dist = "loadfile"  # the cells of a notebook belong together
+        option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Notebooks first, since a file is one worker's: what begins last should be short."""
+    items.sort(key=lambda item: item.path.suffix != ".ipynb")

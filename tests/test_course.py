@@ -13,16 +13,30 @@ from pathlib import Path
 import pytest
 
 import course
+import course_setup
 from cfgedu import saving
 
 ROOT = Path(__file__).resolve().parent.parent
-# Makes real environments without packages; "installs" by unpacking names. FAIL: what to print before it fails.
+# Makes real environments without packages; "installs" by writing down names and versions. LACKS: a package left out.
+# FAIL: what to print before it fails. SETTINGS: where to write down its own variables.
 INSTALLER = """#!{python}
-import os, sys, time, venv
+import json, os, re, shutil, sys, time, tomllib, venv
 from pathlib import Path
 
+def record(site, name, version):
+    for old in site.glob(name.replace("-", "_") + "-*.dist-info"):
+        shutil.rmtree(old)
+    info = site / f"{{name.replace('-', '_')}}-{{version}}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("")
+
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("uv 0.13.9"))
 with open(os.environ["LOG"], "a") as log:
     print(*sys.argv[1:], file=log)
+if "SETTINGS" in os.environ:
+    own = {{name: text for name, text in os.environ.items() if name.startswith(("PIP_", "UV_", "PYTHON"))}}
+    Path(os.environ["SETTINGS"]).write_text(json.dumps(own))
 if sys.argv[1] == "venv":
     venv.create(sys.argv[-1], with_pip=False, symlinks=True)
 else:
@@ -31,8 +45,16 @@ else:
     if "FAIL" in os.environ:
         sys.exit(os.environ["FAIL"])
     site, = Path(sys.argv[sys.argv.index("--python") + 1]).parent.parent.glob("lib/python3*/site-packages")
-    for name in ("numpy-2.4.6", "cfgedu-0.1.0"):
-        (site / (name + ".dist-info")).mkdir(exist_ok=True)
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    extras = re.search(r"\\[(.*)\\]", sys.argv[sys.argv.index("--editable") + 1]).group(1).split(",")
+    named = sum((project["optional-dependencies"][extra] for extra in extras), project["dependencies"])
+    pins = dict(re.findall(r"^([\\w.-]+)==(\\S+)", Path("constraints.txt").read_text(), re.MULTILINE))
+    pins = {{name.lower(): (name, version) for name, version in pins.items()}}
+    for requirement in named:
+        name = re.match(r"[\\w.-]+", requirement).group()
+        if name != os.environ.get("LACKS"):
+            record(site, *pins.get(name.lower(), (name, "1.0")))
+    record(site, "cfgedu", "0.1.0")
     (site / "ruff").mkdir(exist_ok=True)
     (site / "ruff/__main__.py").write_text("import sys; print('ran', sys.argv[1:], sys.prefix)")
 """
@@ -44,7 +66,7 @@ def home(tmp_path, monkeypatch):
     """A copy of the project with a stand-in for uv first on the PATH; `course` works on the copy."""
     root = tmp_path / "the course"  # the blank is meant
     (root / "tools").mkdir(parents=True)
-    for name in ("course.py", "pyproject.toml", "constraints.txt", "tools/clean.py"):
+    for name in ("course.py", "course_setup.py", "pyproject.toml", "constraints.txt", "tools/clean.py"):
         shutil.copy(ROOT / name, root / name)
     uv = tmp_path / "bin/uv"
     uv.parent.mkdir()
@@ -53,7 +75,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(course, "ROOT", root)
     monkeypatch.setattr(course, "VENV", root / ".venv")
     monkeypatch.setattr(course.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(course, "find_links", lambda: ["/wheels"])
+    monkeypatch.setattr(course, "choose_torch", lambda *_: ("default", ""))
+    monkeypatch.setattr(course_setup, "pip_settings", lambda *_: {})
     monkeypatch.setattr(course, "NEEDED_BYTES", 0)
     monkeypatch.setattr(course, "start", lambda python, command: 0)
     monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
@@ -115,6 +138,19 @@ def test_help_lists_the_words_that_can_run(home, capsys):
     assert "    play " in capsys.readouterr().out
 
 
+def test_help_groups_the_words_by_who_needs_them(capsys):
+    course.main(["--help"])
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{title}:\n") for title in course.GROUPS.values()]
+    assert places == sorted(places)
+    assert (
+        places[0] < text.index("    lab ") < places[1] < text.index("    play ") < places[2] < text.index("    lint ")
+    )
+    for name in course.words():
+        assert text.count(f"    {name} ") == 1
+    assert max(map(len, text.splitlines())) <= 119
+
+
 @pytest.mark.parametrize("argv", [["lap"], ["lap", "lab"], ["--cpu"], ["3", "test"]])
 def test_an_unknown_word_installs_nothing(home, capsys, argv):
     assert course.main(argv) == 2
@@ -139,12 +175,137 @@ def test_arguments_go_on_to_the_program(monkeypatch):
     assert "--allow-root" in course.program("lab", [])
 
 
+# ---------------------------------------------------------------- help, and options in the wrong place
+
+
+@pytest.mark.parametrize("word", course.WORDS)
+def test_help_of_a_word_needs_no_set_up(word, capfd, tmp_path, monkeypatch):
+    """On a copy without an environment: the tool's own words and options, and nothing is installed."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("course.py", "course_setup.py", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for option in ("--help", "-h"):
+        run = [sys.executable, str(tmp_path / "course.py"), word, option]
+        result = subprocess.run(run, capture_output=True, text=True)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert f"course.py {word}" in result.stdout
+        if word in course.MORE:
+            assert "https://" in result.stdout
+        else:
+            tool = ast.parse((tmp_path / course.WORDS[word].command[0]).read_text())
+            names = [name for names, _ in course.options_of(tool) for name in names]
+            assert names
+            assert all(name in result.stdout for name in names if name.startswith("-"))
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_help_tells_the_options_of_a_tool():
+    text = course.help_of("play")
+    assert "NN ...]`: serves the demos alone" in text
+    assert "    --port           the port to serve on (default: a free one)" in text
+    assert "    numbers          whose demos, such as 06 (default: all lessons)" in text
+    assert "... (default: all of them)" in course.help_of("checkpoints")
+
+
+@posix
+def test_help_of_a_word_is_the_program_s_own_once_it_is_there(home, monkeypatch):
+    course.main(["lint"])
+    started = []
+    monkeypatch.setattr(course, "start", lambda python, command: started.append(command))
+    course.main(["lint", "--help"])
+    assert started == [["-m", "ruff", "check", "--help"]]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["lab", "--cpu"], "stands before the word: python3 course.py --cpu lab"),
+        (["lab", "--cuda"], "stands before the word: python3 course.py --cuda lab"),
+        (["test", "-k", "x", "--extra-index-url", "https://x"], "`--extra-index-url` is for the installer"),
+        (["lint", "--index-url=https://x"], "stands before the word: python3 course.py --index-url=https://x lint"),
+        (["--no-browser", "lab"], "after the word: python3 course.py lab --no-browser"),
+        (["--port", "8899", "lab"], "after the word: python3 course.py lab --port"),
+        (["-k", "schedule", "test"], "after the word: python3 course.py test -k"),
+        (["--cpu", "--typo", "lab"], "`--typo` stands before the word"),
+        (["--target", "/x", "lab"], "`--target` stands before the word"),
+        (["--prefix=/x", "lab"], "`--prefix=/x` stands before the word"),
+        (["--no-deps", "lab"], "`--no-deps` stands before the word"),
+        (["--dry-run", "clean"], "`--dry-run` stands before the word"),
+        (["notebooks", "06", "99"], "No lesson begins with 99. There are: 00_start_here, 06_guidance_vector."),
+        (["notebooks", "lap"], "No lesson begins with lap."),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_told_before_anything_is_installed(home, capsys, argv, said):
+    (home / "notebooks").mkdir()
+    (home / "tools/notebooks.py").write_text("")
+    for name in ("00_start_here", "06_guidance_vector"):
+        (home / f"notebooks/{name}.ipynb").touch()
+    assert course.main(argv) == 2
+    assert said in sentence(capsys)
+    assert not (home / ".venv").exists()
+
+
+def test_what_stands_in_the_right_place_is_left_to_the_program():
+    for argv in (
+        ["lint", "--no-cache"],
+        ["lint", "--cache-dir", "/x"],
+        ["test", "--verbose"],
+        ["test", "--", "--cpu"],
+        ["lab", "--no-browser", "--port", "8899"],
+        ["notebooks", "06", "guidance".join(["06_", "_vector.ipynb"]), "notebooks/11_digits.ipynb"],
+        ["play", "--port", "8899", "06"],
+    ):
+        assert course.misplaced([], argv[0], argv[1:]) is None
+    for before in (["--cpu"], ["--cuda"], ["-i", "https://x"], ["--cert=/x"], ["--find-links", "/x", "--pre"], ["-vv"]):
+        assert course.misplaced(before, "lab", []) is None
+
+
+# ---------------------------------------------------------------- what programs and installers see of the user's
+
+
 def test_programs_see_this_environment_first(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    foreign = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONINSPECT")
+    foreign += ("PYTHONSAFEPATH", "PYTHON_OF_TOMORROW", "JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTERLAB_DIR")
+    for name in (*foreign, "MPLBACKEND", "PYTEST_PLUGINS"):
+        monkeypatch.setenv(name, "/elsewhere")
+    own = {"PYTHONUNBUFFERED": "1", "JUPYTER_TOKEN": "x", "OMP_NUM_THREADS": "1", "HTTPS_PROXY": "http://p:1"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
     env = course.environment()
     assert env["PATH"].split(os.pathsep)[0] == str(course.venv_python().parent)
-    assert not {"PYTHONPATH", "PYTHONHOME"} & set(env)
+    assert not {*foreign, "MPLBACKEND", "PYTEST_PLUGINS"} & set(env)
+    assert own.items() <= env.items()
+    assert env["PYTHONUTF8"] == "1"
+
+
+def test_what_the_course_sets_for_every_program_gives_way_to_the_user(monkeypatch):
+    monkeypatch.setattr(course, "STEADY", {"MALLOC_ARENA_MAX": "2"})
+    assert course.environment()["MALLOC_ARENA_MAX"] == "2"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    assert course.environment()["MALLOC_ARENA_MAX"] == "7"
+
+
+@posix
+def test_clean_and_the_course_itself_do_not_see_another_python_s_files(home, tmp_path):
+    """A broken json.py on the PYTHONPATH, no docstrings: `clean` runs with the Python at hand."""
+    (tmp_path / "broken").mkdir()
+    for folder in (tmp_path / "broken", home):
+        (folder / "json.py").write_text("raise SystemExit('not the standard library')")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "broken"), "PYTHONOPTIMIZE": "2"}
+    run = [sys.executable, str(home / "course.py"), "clean"]
+    result = subprocess.run(run, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@posix
+def test_a_home_folder_that_cannot_be_written_is_told_and_replaced(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert course.with_home({"HOME": str(tmp_path)}) == {"HOME": str(tmp_path)}
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    (home / ".venv").mkdir()
+    assert course.with_home({"HOME": "/proc/nobody"}) == {"HOME": str(home / ".venv/home")}
+    assert (home / ".venv/home").is_dir()
+    assert "The home folder /proc/nobody cannot be written" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------- set-up and repair
@@ -155,9 +316,7 @@ def test_the_first_start_sets_up_and_the_second_does_not(home, capsys):
     assert course.main(["lab"]) == 0
     venv, packages = installed()
     assert venv == "venv"
-    assert packages == (
-        "--index-strategy unsafe-best-match --find-links /wheels --constraint constraints.txt --editable .[test]"
-    )
+    assert packages == ("--index-strategy unsafe-best-match --constraint constraints.txt --editable .[test]")
     assert stamp(home)["done"] is True
     news = json.loads((home / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
     assert news["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
@@ -231,8 +390,39 @@ def spoil_version(root):
     (root / ".venv/course.json").write_text(json.dumps({**stamp(root), "python": "3.9"}))
 
 
+def site(root):
+    return next((root / ".venv").glob("lib/python3*/site-packages"))
+
+
 def spoil_package(root):
-    next((root / ".venv").glob("lib/python3*/site-packages/numpy-*.dist-info")).rmdir()
+    shutil.rmtree(next(site(root).glob("numpy-*.dist-info")))
+
+
+def spoil_half_a_package(root):
+    (next(site(root).glob("numpy-*.dist-info")) / "METADATA").unlink()
+
+
+def spoil_a_version(root):
+    """As after `pip install numpy==1.26` by hand."""
+    next(site(root).glob("numpy-*.dist-info")).rename(site(root) / "numpy-1.26.0.dist-info")
+
+
+def spoil_old_stamp(root):
+    """As an older course.py left it where PIP_PREFIX had sent all packages elsewhere: done, with nothing."""
+    for info in site(root).glob("*.dist-info"):
+        shutil.rmtree(info)
+    old = {key: value for key, value in stamp(root).items() if key != "torch"}
+    (root / ".venv/course.json").write_text(json.dumps({**old, "distributions": ["pip", "setuptools"]}))
+
+
+def spoil_types(root):
+    (root / ".venv/course.json").write_text(json.dumps({**stamp(root), "distributions": 5, "args": None}))
+
+
+def spoil_isolation(root):
+    """A package of the system's would count as installed here."""
+    file = root / ".venv/pyvenv.cfg"
+    file.write_text(file.read_text().replace("packages = false", "packages = true"))
 
 
 def spoil_constraints(root):
@@ -257,7 +447,11 @@ def spoil_dependencies(root):
         (spoil_version, ["venv", "install"]),
         (spoil_stamp, ["install"]),
         (spoil_text, ["install"]),
+        (spoil_isolation, ["venv", "install"]),
+        (spoil_types, ["install"]),
         (spoil_package, ["install"]),
+        (spoil_half_a_package, ["install"]),
+        (spoil_a_version, ["install"]),
         (spoil_constraints, ["install"]),
         (spoil_dependencies, ["install"]),
     ],
@@ -297,12 +491,12 @@ def test_installer_arguments_are_passed_and_remembered(home):
 
 @posix
 def test_arguments_that_did_not_work_are_forgotten(home, monkeypatch):
-    monkeypatch.setenv("FAIL", "no such option: --typo")
-    assert course.main(["--typo", "lab"]) == 1
+    monkeypatch.setenv("FAIL", "no such file: /typo.pem")
+    assert course.main(["--cpu", "--cert", "/typo.pem", "lab"]) == 1
     monkeypatch.delenv("FAIL")
     installed()
     assert course.main(["lab"]) == 0
-    assert not any("--typo" in call for call in installed())
+    assert not any("typo" in call or course.CPU_INDEX in call for call in installed())
 
 
 @posix
@@ -348,17 +542,12 @@ def test_two_starts_do_not_install_at_once(home):
 
 def test_pip_is_used_where_there_is_no_uv(home, monkeypatch):
     commands = []
-    monkeypatch.setattr(course, "run_installer", lambda command, lock: commands.append(command))
-    course.make_environment(None, None)
-    course.install(None, {"extras": ["test"], "args": ["--no-cache-dir"]}, None)
+    monkeypatch.setattr(course, "run_installer", lambda command, env, lock: commands.append(command))
+    course.make_environment(None, {}, None)
+    course.install(None, {}, {"extras": ["test"], "args": ["--no-cache-dir"], "torch": "default"}, None)
     assert commands[0] == [sys.executable, "-m", "venv", str(home / ".venv")]
     assert commands[1][:4] == [str(course.venv_python()), "-m", "pip", "install"]
     assert commands[1][-5:] == ["--constraint", "constraints.txt", "--editable", ".[test]", "--no-cache-dir"]
-
-
-def test_pip_s_find_links_are_found(monkeypatch):
-    monkeypatch.setenv("PIP_FIND_LINKS", "/first/wheels https://example.org/second")
-    assert course.find_links()[:2] == ["/first/wheels", "https://example.org/second"]
 
 
 # ---------------------------------------------------------------- failures end in one sentence
@@ -401,7 +590,7 @@ def test_a_failed_installation(home, capsys, monkeypatch, printed, said):
 
 
 def test_no_venv_module(home, capsys, monkeypatch):
-    monkeypatch.setattr(course.shutil, "which", lambda name: None)
+    monkeypatch.setattr(course, "find_uv", lambda env: None)
     monkeypatch.setattr(course.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else True)
     assert course.main(["lab"]) == 1
     said = sentence(capsys)

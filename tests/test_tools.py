@@ -1,15 +1,9 @@
-"""The tools behind `course.py notebooks`, `course.py clean` and `course.py bench`."""
+"""The tools behind `course.py notebooks` and `course.py clean`."""
 
 import base64
-import inspect
 import io
-import re
 import subprocess
-import sys
-import time
-from pathlib import Path
 
-import ipywidgets
 import nbformat
 import numpy as np
 import pytest
@@ -19,8 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from cfgedu import saving
-from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
-from tools import bench, clean, notebooks
+from tools import clean, notebooks
 
 
 def save(path, *sources):
@@ -240,52 +233,3 @@ def test_clean_all(tree):
     clean.clean(tree, with_venv=True)
     assert not (tree / ".venv").exists()
     assert clean.clean(tree, with_venv=True) == []
-
-
-def test_bench_measures_every_demo():
-    files = (Path(bench.__file__).parent.parent / "cfgedu/widgets").glob("*.py")
-    written = {name for file in files for name in re.findall(r"^def (\w+)_demo\(", file.read_text(), re.MULTILINE)}
-    found = {name: make for name, make, _ in bench.demos()}
-    assert written == {name for name in found if "," not in name}
-    for make in found.values():
-        inspect.signature(make).bind()  # needs no arguments, or stands in NEED_NETWORKS
-
-
-def test_bench_moves_a_control_as_keys_do():
-    assert bench.values(slider("r", 0, 1, 0.25, 0.25), 9) == [0.5, 0.75, 1.0]
-    assert bench.values(int_slider("n", 1, 9, 9, 2), 3) == [7, 5, 3]
-    assert bench.values(choice("y", [("none", -1), ("class 0", 0), ("class 1", 1)], 0), 4) == [1, -1, 0, 1]
-    assert bench.values(ipywidgets.Checkbox(value=False), 3) == [True, False, True]
-
-
-def test_bench_finds_the_slowest_control():
-    def scene(figure):
-        (line,) = figure.subplots().plot([0, 1], [0, 0])
-        moving(line)
-
-        def update(fast, slow):
-            time.sleep(0.2 * slow)
-            line.set_ydata([fast, slow])
-            return "moved"
-
-        return update
-
-    controls = {"fast": slider("fast", 0, 10, 0), "slow": slider("slow", 0, 1, 0, 1)}
-    demo = LiveFigure(scene, controls, size=(2, 1), alt="a line")
-    seconds, name = bench.frame(demo, 3)
-    assert name == "slow"
-    assert seconds > 0.2
-    assert demo.state == {"fast": 0, "slow": 0}
-
-
-def test_bench_fails_when_a_budget_is_missed(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["bench"])
-    monkeypatch.setattr(bench, "overhead", lambda points, rounds: 1.01)
-    monkeypatch.setattr(bench, "exact_sampling", lambda rounds: 0.2)
-    for slowest, code, last in ((0.04, 0, "4 passed, 0 failed"), (0.06, 1, "3 passed, 1 failed")):
-        monkeypatch.setattr(bench, "demo_rows", lambda rounds, s=slowest: [("demo x", s, 0.05, " s")])
-        with pytest.raises(SystemExit) as stop:
-            bench.main()
-        rows = capsys.readouterr().out.splitlines()
-        assert (int(stop.value.code), rows[-1]) == (code, last)
-        assert ("MISSED" in rows[-2]) == bool(code)

@@ -1,9 +1,10 @@
 """`course.py bench`: the speed that the course promises, each figure beside its budget; exits with 1 if one is missed.
 
 Costs of guidance are ratios within one run, of rounds that alternate between the two sides, so that another busy
-program disturbs both; times are the best of several rounds. A demo's time is that of its slowest control: the median,
-over as many new values, from the control's message to the moving picture, in the kernel (`course.py browser` measures
-from the key press). Two threads, or as many as --threads says.
+program disturbs both; everything has one thread, as in the notebooks. A demo's time is that of its slowest control: the
+median, over as many new values, from the control's message to the moving picture, in the kernel (`course.py browser`
+measures from the key press). --page measures everything, in about six minutes on a quiet machine with two cores, and
+writes docs/benchmarks.md with its picture.
 """
 
 import argparse
@@ -15,13 +16,14 @@ import statistics
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import torch
 
 import cfgedu.widgets
 from cfgedu.guidance import guided, null_pair
 from cfgedu.models import MLP, Judge, TwinMLP
-from cfgedu.protocol import NULL, seeded
+from cfgedu.protocol import seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.toy import spirals
@@ -31,39 +33,28 @@ from cfgedu.widgets.dropout import dropout_explorer_demo
 from cfgedu.widgets.lab import sampling_lab_demo
 from cfgedu.widgets.twin import twin_heads_demo
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # this file is run by its path
+
+from tools import bench_busy, bench_cells, bench_growth, bench_memory, bench_page, bench_peers
+from tools.bench_timing import alternating, quartiles, ratios
+
 STEPS = 50
 EXACT, LEARNED = 0.05, 0.08  # seconds for a frame: exact scores or digits at 10 steps, 1000 learned points
 
 
 def seconds(work, *arguments):
+    """On the wall: a demo's frame is waited for."""
     began = time.perf_counter()
     work(*arguments)
     return time.perf_counter() - began
 
 
-def best_of(rounds, *works):
-    """The shortest time of each work over `rounds` alternating rounds, after one round to warm up."""
-    for work in works:
-        work()
-    times = [[seconds(work) for work in works] for _ in range(rounds)]
-    return [min(column) for column in zip(*times, strict=True)]
-
-
 def overhead(points, rounds):
     """Time of 50 guided DDIM steps over that of the 50 doubled-batch forwards they cannot do without."""
-    generator = seeded(0)
-    schedule, net = linear(), MLP(K=3, width=128).eval()
-    x, y = torch.randn(points, 2, generator=generator), torch.arange(points) % 3
-    doubled = torch.cat([x, x]), torch.full((2 * points,), 500), torch.cat([torch.full_like(y, NULL), y])
-    model = guided(null_pair(net), 2.0)
-
-    @torch.no_grad()
-    def forwards():
-        for _ in range(STEPS):
-            net(*doubled)
-
-    bare, whole = best_of(rounds, forwards, lambda: sample(ddim_step, model, schedule, x, y, STEPS))
-    return whole / bare
+    case = bench_peers.case("2D network", points)
+    ways = (bench_peers.FLOOR, bench_peers.COURSE)
+    bare, whole = alternating(rounds, {way: bench_peers.WAYS[way](case) for way in ways}).values()
+    return quartiles(ratios(whole, [bare]))[1]
 
 
 def exact_sampling(rounds):
@@ -72,7 +63,7 @@ def exact_sampling(rounds):
     schedule, mixture = linear(), spirals()
     x, y = torch.randn(4000, 2, generator=generator), torch.arange(4000) % mixture.K
     model = guided(null_pair(mixture.denoiser(schedule)), 2.0)
-    return best_of(rounds, lambda: sample(ddim_step, model, schedule, x, y, STEPS))[0]
+    return min(alternating(rounds, {"exact": lambda: sample(ddim_step, model, schedule, x, y, STEPS)})["exact"])
 
 
 # ---------------------------------------------------------------- the demos
@@ -153,22 +144,62 @@ def demo_rows(rounds):
         yield f"demo {name}: {control}", slowest, budget, " s"
 
 
+def promised(rounds):
+    """(rows with budgets, lines): what a bare `course.py bench` measures."""
+    rows = [
+        ("guided sampling of 1000 points over its bare forwards", overhead(1000, rounds), 1.12, ""),
+        ("guided sampling of 16 points over its bare forwards", overhead(16, rounds), 1.6, ""),
+        ("exact scores, 96 components, 4000 points, 50 steps", exact_sampling(rounds), 0.3, " s"),
+        *demo_rows(rounds),
+    ]
+    cells, lines = bench_cells.measure()
+    return [*rows, *cells], lines
+
+
+def with_peers():
+    bench_peers.fetch()
+    return bench_peers.measure()
+
+
+def parts(options):
+    """{part of the page: function that measures it} that the options ask for."""
+    every = {
+        "promised": partial(promised, options.rounds),
+        "peers": with_peers,
+        "growth": partial(bench_growth.measure, picture=bench_page.PICTURE if options.page else None),
+        "memory": partial(bench_memory.measure, min(options.rounds, 3)),
+        "busy": partial(bench_busy.measure, options.busy or ()),
+    }
+    asked = {
+        "peers": options.peers,
+        "growth": options.growth,
+        "memory": options.memory,
+        "busy": options.busy is not None,
+    }
+    wanted = [name for name, yes in asked.items() if yes] or ["promised"]
+    return every if options.page else {name: every[name] for name in wanted}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="course.py bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2, help="torch's threads (default 2)")
+    parser.add_argument("--peers", action="store_true", help="guided sampling beside diffusers and smalldiffusion")
+    parser.add_argument("--growth", action="store_true", help="time and memory over the batch and the steps")
+    parser.add_argument("--memory", action="store_true", help="what the allocator's settings save (Linux)")
+    busy = "notebooks (default: five) with one core taken by another program, against quiet"
+    parser.add_argument("--busy", nargs="*", metavar="NN", help=busy)
+    parser.add_argument("--page", action="store_true", help="all of it; writes docs/benchmarks.md")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement (default 15)")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    rows = [
-        ("guided sampling of 1000 points over its bare forwards", overhead(1000, options.rounds), 1.05, ""),
-        ("guided sampling of 16 points over its bare forwards", overhead(16, options.rounds), 1.3, ""),
-        ("exact scores, 96 components, 4000 points, 50 steps", exact_sampling(options.rounds), 0.3, " s"),
-        *demo_rows(options.rounds),
-    ]
-    for what, measured, budget, unit in rows:
-        print(f"{what:<56} {measured:6.3f}{unit:<2}  budget {budget:g}{unit}{'' if measured <= budget else '  MISSED'}")
-    missed = sum(measured > budget for _, measured, budget, _ in rows)
-    print(f"{len(rows) - missed} passed, {missed} failed")
+    torch.set_num_threads(1)
+    measured, began = {}, time.monotonic()
+    for name, measure in parts(options).items():
+        rows, lines = measured[name] = measure()
+        print(*lines, *bench_page.budgets(rows), "", sep="\n", flush=True)
+    if options.page:
+        bench_page.write_page(measured, time.monotonic() - began)
+    every = [row for rows, _ in measured.values() for row in rows]
+    missed = sum(value > budget for _, value, budget, _ in every)
+    print(f"{len(every) - missed} passed, {missed} failed")
     sys.exit(missed > 0)
 
 
