@@ -435,6 +435,39 @@ def test_a_demo_is_the_same_with_networks_and_worlds_elsewhere():
     assert {error for error, _ in expected} == {""}
 
 
+# ---------------------------------------------------------------- a real GPU
+
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+
+@on_cuda
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_a_part_of_the_course_is_the_same_on_cuda(part):
+    """To the digits that float32 has after some steps: a GPU adds in another order."""
+    expected = list(part(lambda value: value))
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        found = list(part(lambda value: value.to("cuda")))
+    assert {tensor.device.type for tensor in found} == {"cuda"}
+    pairs = ([tensor.detach().cpu() for tensor in tensors] for tensors in (found, expected))
+    torch.testing.assert_close(*pairs, rtol=1e-3, atol=1e-3)
+
+
+@on_cuda
+@pytest.mark.parametrize("name", wrappers(lambda value: value))
+def test_whatever_wraps_a_model_is_the_same_on_cuda(name):
+    place = lambda value: value.to("cuda")
+    expected = of_one_size(wrappers(lambda value: value)[name](X, T, Y))
+    found = of_one_size(wrappers(place)[name](place(X), place(T), place(Y)))
+    assert {tensor.device.type for tensor in found} == {"cuda"}
+    torch.testing.assert_close([tensor.cpu() for tensor in found], expected, rtol=1e-3, atol=1e-4)
+
+
+@on_cuda
+def test_a_demo_is_drawn_with_networks_on_cuda():
+    for demo in demos(lambda value: value.to("cuda")):
+        assert demo.error.value == ""
+
+
 # ---------------------------------------------------------------- notebooks
 
 

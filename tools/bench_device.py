@@ -28,7 +28,6 @@ from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.training import train
-
 from tools.bench_page import machine
 from tools.bench_timing import quartiles, ratios, spread, table
 from tools.notebooks import PEAK_MEMORY, execute
