@@ -176,16 +176,17 @@ def lost_share(mixture: Mixture, x: Tensor, y: Tensor, least: float = 0.2) -> fl
 
 @torch.no_grad()
 def features(judge: Judge, x: Tensor) -> Tensor:
-    """The judge's features (N, features) of images x, a thousand at a time to bound the memory."""
+    """The judge's features (N, features) of images x on any device, a thousand at a time to bound the memory."""
     require_data("x", x)
-    return torch.cat([judge.features(part) for part in x.split(1000)])
+    device = judge.head.weight.device
+    return torch.cat([judge.features(part.to(device)) for part in x.split(1000)])
 
 
 @torch.no_grad()
 def judge_accuracy(judge: Judge, x: Tensor, y: Tensor) -> float:
     """The share of images x that the judge takes for the class y they were made for."""
     require_classes("y", y, len(x), judge.K)
-    return (judge.head(features(judge, x)).argmax(1) == y).cpu().double().mean().item()
+    return (judge.head(features(judge, x)).argmax(1).cpu() == y.cpu()).double().mean().item()
 
 
 def diversity(features: Tensor, y: Tensor) -> float:
@@ -196,7 +197,8 @@ def diversity(features: Tensor, y: Tensor) -> float:
     """
     require_data("features", features)
     require_classes("y", y, len(features))
-    own = [features[y == label].cpu().double() for label in y.unique()]
+    features, y = features.cpu(), y.cpu()
+    own = [features[y == label].double() for label in y.unique()]
     if min(map(len, own)) < 2:
         raise ValueError("features must hold two images or more of every class in y, got a class with one")
     return torch.stack([part.var(dim=0).sum() for part in own]).mean().item()

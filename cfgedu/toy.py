@@ -32,7 +32,7 @@ class Mixture:
     """p(x) = sum_j weight_j N(x; mean_j, std_j^2 I); component j belongs to class label_j.
 
     mean (J,D), std (J,) > 0, weight (J,) summing to 1 within 1e-6, label (J,) integers in which each of 0..K-1 occurs.
-    Methods compute in the dtype and on the device of their x.
+    Methods compute in the dtype and on the device of their x; `to` says where samples come to lie.
     Raises TypeError or ValueError for parameters that do not fit.
     """
 
@@ -64,12 +64,16 @@ class Mixture:
         """log p(j given y) (K+1,J), label y in row y + 1: row 0, for NULL, holds log p(j)."""
         return torch.cat([self._joint.sum(0, keepdim=True), self._joint / self.prior[:, None]]).log()
 
+    def to(self, device) -> "Mixture":
+        """The same mixture with its tensors on another device."""
+        return Mixture(*(part.to(device) for part in (self.mean, self.std, self.weight, self.label)))
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """(x0 (n,D), y (n,)): n draws, of mean's dtype, on the generator's device (without one: mean's)."""
-        n, device = require_count("n, the number of draws,", n), source_device(self.mean, generator)
-        j = torch.multinomial(self.weight.to(device), n, replacement=True, generator=generator)
-        z = torch.randn(n, self.mean.shape[1], generator=generator, device=device, dtype=self.mean.dtype)
-        return self.mean.to(device)[j] + self.std.to(z)[j, None] * z, self.label.to(device)[j].long()
+        """(x0 (n,D), y (n,)): n draws, of mean's dtype and on its device, whichever the generator's is."""
+        n, weight = require_count("n, the number of draws,", n), self.weight.to(source_device(self.mean, generator))
+        j = torch.multinomial(weight, n, replacement=True, generator=generator).to(self.mean.device)
+        z = drawn(torch.randn, n, self.mean.shape[1], like=self.mean, generator=generator, dtype=self.mean.dtype)
+        return self.mean[j] + self.std.to(z)[j, None] * z, self.label.to(z.device)[j].long()
 
     def _log_densities(self, x: Tensor, a: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """log N(x; sqrt(a) mean_j, v_j I) without its constant -D/2 log 2 pi, and the precision 1 / v_j: (B,J) each,
@@ -138,7 +142,8 @@ class Mixture:
 
 def _exact_eps(mixture, schedule, x, t, y):
     require_columns("x", x, mixture.mean.shape[1])
-    blocks = zip(x.split(BLOCK), t.split(BLOCK), y.split(BLOCK), strict=True)  # their (B,J) tables stay in the cache
+    rows = BLOCK if x.device.type == "cpu" else max(len(x), 1)  # (B,J) tables of one block stay in a CPU's cache
+    blocks = zip(x.split(rows), t.split(rows), y.split(rows), strict=True)
     return torch.cat([_exact_eps_of_block(mixture, schedule, *block) for block in blocks])
 
 

@@ -35,7 +35,7 @@ from cfgedu.widgets.twin import twin_heads_demo
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # this file is run by its path
 
-from tools import bench_busy, bench_cells, bench_growth, bench_memory, bench_page, bench_peers
+from tools import bench_busy, bench_cells, bench_device, bench_growth, bench_memory, bench_page, bench_peers
 from tools.bench_timing import alternating, quartiles, ratios
 
 STEPS = 50
@@ -188,9 +188,14 @@ def main():
     busy = "notebooks (default: five) with one core taken by another program, against quiet"
     parser.add_argument("--busy", nargs="*", metavar="NN", help=busy)
     parser.add_argument("--page", action="store_true", help="all of it; writes docs/benchmarks.md")
+    device = "all of the course on one device, in nine minutes at most; writes docs/benchmarks-DEVICE.md"
+    parser.add_argument("--device", choices=("cuda", "cpu"), help=device)
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement (default 15)")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.device:
+        bench_device.measure(options.device, options.rounds)
+        return
     measured, began = {}, time.monotonic()
     for name, measure in parts(options).items():
         rows, lines = measured[name] = measure()

@@ -31,7 +31,7 @@ class Recorder:
 
 def table(code) -> Tensor:
     """The code's levels alpha_bar[0..T] in float64; its schedule is that table, or has it as `alpha_bar`."""
-    alpha_bar = torch.as_tensor(getattr(code.schedule, "alpha_bar", code.schedule)).double()
+    alpha_bar = torch.as_tensor(getattr(code.schedule, "alpha_bar", code.schedule)).cpu().double()
     if alpha_bar.ndim != 1:
         raise ValueError(f"schedule must be the table alpha_bar[0..T], shape (T+1,), got {shape(alpha_bar)}")
     return alpha_bar
@@ -50,7 +50,7 @@ def truth(code, x0):
 
 def points(code, mixture, seed, n=BATCH):
     """x_0 (n,2) in float64, labels y (n,), and times t (n,) of 1..T"""
-    x0, y = mixture.sample(n, seeded(seed))
+    x0, y = mixture.to("cpu").sample(n, seeded(seed))
     t = torch.randint(1, len(table(code)), (n,), generator=seeded(seed + 1))
     return x0.double(), y % code.K, t
 
@@ -115,7 +115,9 @@ def answers(model, code, mixture, seed):
     x0, y, t = points(code, mixture, seed, n=4 * BATCH)
     a = table(code)[t][:, None]
     x = a.sqrt() * x0 + (1 - a).sqrt() * torch.randn(x0.shape, generator=seeded(seed + 2), dtype=x0.dtype)
-    ask = lambda label: model(x.float(), t, torch.full_like(y, label)).detach().double()
+    place = next((p.device for p in getattr(model, "parameters", list)()), "cpu")  # all but the network is on the CPU
+    there = lambda label: (part.to(place) for part in (x.float(), t, torch.full_like(y, label)))
+    ask = lambda label: model(*there(label)).detach().cpu().double()
     return ask(NULL), torch.stack([ask(label) for label in range(code.K)])
 
 

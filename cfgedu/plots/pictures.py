@@ -55,7 +55,7 @@ def loss_curve(
     color: str | None = None,
 ) -> Axes:
     """The loss of every step, its running mean over `window` steps, and the irreducible floor."""
-    losses = np.asarray(losses, dtype=float)
+    losses = np.asarray(losses.cpu() if isinstance(losses, Tensor) else losses, dtype=float)
     window = min(window, len(losses))
     mean = np.convolve(losses, np.ones(window) / window, mode="valid")
     (line,) = ax.plot(np.arange(window - 1, len(losses)), mean, label=label, color=color, zorder=3)

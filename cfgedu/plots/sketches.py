@@ -14,6 +14,7 @@ from cfgedu.schedule import Schedule
 
 def arrow_sum(ax: Axes, un: Tensor, cond: Tensor, r: float, other: Sequence[float] = ()) -> Axes:
     """un + r (cond - un) as a sum of arrows, un and cond (2,); dots where it ends at r and other scales."""
+    un, cond = un.detach().cpu(), cond.detach().cpu()
     foot, step, scales = torch.zeros_like(un), cond - un, sorted((*other, r))
     tips = torch.stack([un + scale * step for scale in scales])
     ax.plot(*tips.T.numpy(), ":", color="#777777", zorder=0)

@@ -33,7 +33,8 @@ def baselines_scene(
     of it; points outside are crosses. Right, how much strays against how much of the class is lost: the grey curve runs
     through r = 1..5. All clouds start from the same points.
     """
-    mixture, schedule = mixture or branches(), schedule or linear()
+    mixture, schedule = (mixture or branches()).to("cpu"), schedule or linear()
+    networks = {name: stage.at_home(net) for name, net in networks.items()}
     guided_ones = {next(iter(networks)): next(iter(networks.values())), EXACT: mixture.denoiser(schedule)}
     x_T, y = torch.randn(POINTS, 2, generator=seeded(7)), torch.full((POINTS,), LABEL)
     data, labels = mixture.sample(20_000, seeded(8))

@@ -42,7 +42,7 @@ def digits_lab_scene(
         x = sample(ddim_step, model, schedule, x_T.to(device), y, steps).cpu()
         seen = features(judge, x)
         with torch.no_grad():
-            return x, seen, judge.head(seen).softmax(1)
+            return x, seen.cpu(), judge.head(seen).softmax(1).cpu()
 
     def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
         x, seen, p = draw(label, r, steps, seed, clip, network)

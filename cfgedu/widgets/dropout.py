@@ -36,8 +36,9 @@ def dropout_explorer_scene(
 
     nets: {p_drop: network}. The curve and the numbers are mean squared errors over noised data of all classes.
     """
-    mixture, schedule = mixture or islands(), schedule or linear()
-    fields = {(p, null): eps_vector(with_null(net, null), schedule) for p, net in nets.items() for null in NULLS}
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
+    told = {(p, null): stage.at_home(with_null(net, null)) for p, net in nets.items() for null in NULLS}
+    fields = {key: eps_vector(net, schedule) for key, net in told.items()}
     exact = eps_vector(mixture.denoiser(schedule), schedule)
     nothing = lambda x, t, y: torch.zeros_like(x)  # its error is the signal, what g = 0 would miss
     x0, y = mixture.sample(POINTS, seeded(0))

@@ -23,7 +23,7 @@ RING = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": GUIDED, "m
 
 def guidance_vector_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is t, r, label and the point (px, py)."""
-    mixture, schedule = mixture or islands(), schedule or linear()
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     pair = null_pair(mixture.denoiser(schedule))
     vector = guidance_vector(pair, schedule)
     points, pixels = stage.places(ARROWS).double(), grid(PIXELS)  # g at t = T is a small difference

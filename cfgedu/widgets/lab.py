@@ -40,8 +40,9 @@ def sampling_lab_scene(
     the grey curve runs through r = 0..8 with exact scores, the chosen sampler and 50 steps. All random numbers stay
     while r moves.
     """
-    mixture, schedule = mixture or islands(), schedule or linear()
-    models = {EXACT: mixture.denoiser(schedule), **(networks or {})}
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
+    learned = {name: stage.at_home(net) for name, net in (networks or {}).items()}
+    models = {EXACT: mixture.denoiser(schedule), **learned}
     x_T = torch.randn(POINTS, 2, generator=seeded(2))
     data, labels = mixture.sample(20_000, seeded(8))
     own = [(data[labels == k], labels[labels == k]) for k in range(mixture.K)]

@@ -32,7 +32,7 @@ def bucket_floors(mixture: Mixture, schedule: Schedule, y: int, samples: int = S
 
 def loss_explorer_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is bucket (1..10) and label (NULL for none)."""
-    mixture, schedule = mixture or islands(), schedule or linear()
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     model, spans = mixture.denoiser(schedule), buckets(schedule.T)
     floors = {y: bucket_floors(mixture, schedule, y) for y in range(NULL, mixture.K)}
     widths = torch.tensor([high - low + 1 for low, high in spans], dtype=torch.float32)

@@ -20,7 +20,7 @@ BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "borderaxespad":
 
 def score_mixer_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is the time t and the point (px, py). From left to right: world, arrows, weights."""
-    mixture, schedule = mixture or islands(), schedule or linear()
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     denoiser, K = mixture.denoiser(schedule), mixture.K
     tint = torch.tensor([to_rgb(c) for c in CLASSES[:K]])  # (K,3)
     pixels, nobody = grid(PIXELS), torch.full((PIXELS**2,), NULL)

@@ -22,7 +22,7 @@ PROBABILITIES = {"ylim": (0, 1.15), "yticks": [0, 0.2, 0.4, 0.6, 0.8, 1]}  # roo
 
 def noise_explorer_scene(figure, mixture: Mixture | None = None):
     """The scene; its state is the time t, the schedule's name, and the class (label) of the tracked point."""
-    mixture = mixture or islands()
+    mixture = (mixture or islands()).to("cpu")
     K, T = mixture.K, next(iter(SCHEDULES.values())).T
     generator, times = seeded(1), torch.arange(T + 1)
     x0, y = mixture.sample(POINTS, generator)

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from torch import Tensor
 
 from cfgedu.plots import CLASSES, GUIDED, LIM, grid
+from cfgedu.protocol import Denoiser, same_classes
 from cfgedu.schedule import Schedule
 from cfgedu.toy import Mixture
 from cfgedu.widgets.live import int_slider, moving, slider
@@ -34,6 +35,14 @@ def square(values: Tensor):
     """Values (n^2,) or (n^2, channels) on `grid(n)` as the table that a picture takes, (n, n) or (n, n, channels)."""
     n = round(len(values) ** 0.5)
     return values.reshape(n, n, *values.shape[1:]).numpy()
+
+
+def at_home(model: Denoiser) -> Denoiser:
+    """The model for a scene, which computes on the CPU: a network is asked where its weights are."""
+    device = next((p.device for p in getattr(model, "parameters", list)()), None)
+    if device is None or device.type == "cpu":
+        return model
+    return same_classes(model, lambda x, t, y: model(x.to(device), t.to(device), y.to(device)).cpu())
 
 
 def at(field: Callable, x: Tensor, t: int, y: int):

@@ -29,7 +29,7 @@ def tilted_against_guided_scene(figure, mixture: Mixture | None = None, schedule
     describe the island of the class's heaviest component: its mean distance from the origin, and its variances along
     the line from the origin and across it. The ellipse lies two standard deviations out.
     """
-    mixture, schedule = mixture or islands(), schedule or linear()
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     pair, pixels, line = null_pair(mixture.denoiser(schedule)), grid(PIXELS), torch.linspace(-LIM, LIM, PIXELS).numpy()
     times = even_angles(schedule, STEPS)
     x_T = torch.randn(POINTS, 2, generator=seeded(9)).repeat(2, 1)  # one start for both samplers

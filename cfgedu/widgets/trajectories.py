@@ -19,7 +19,7 @@ POINTS, TRACKED, TAIL = 240, 12, 8  # dots in the cloud; how many draw their pat
 
 def trajectory_player_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
     """The scene; its state is sampler, steps, eta (DDIM alone) and progress, per cent of the way from T to 0."""
-    mixture, schedule = mixture or islands(), schedule or linear()
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     model = mixture.denoiser(schedule)
     generator = seeded(4)
     _, y = mixture.sample(POINTS, generator)

@@ -26,7 +26,7 @@ def twin_heads_scene(
     first. The numbers are means over noisy data points of the class: error = mean |u_hat - u|^2 / mean |u|^2 of the
     field shown, size = mean |u_hat|^2 / mean |u|^2, where u is the exact field.
     """
-    mixture, schedule = mixture or islands(), schedule or linear()
+    mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     pairs = [null_pair(mixture.denoiser(schedule)), late.pair, leaky.pair]
     points, pixels = stage.places(ARROWS), grid(PIXELS)
     x0, y0 = mixture.sample(POINTS, seeded(0))
