@@ -59,6 +59,7 @@ WORDS = {
     "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
     "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
+    "site": Word("learn", "build the course as web pages (--open shows them)", ["-m", "tools.site"], "site"),
     "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
