@@ -1,0 +1,32 @@
+// Numbers as Python's format writes them, so that a readout in the page is the readout of the notebook.
+
+(function () {
+  "use strict";
+  const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
+
+  /** f"{value:.{digits}f}" */
+  const fixed = (value, digits) => value.toFixed(digits);
+
+  /** f"{value:.{digits}%}" */
+  const percent = (value, digits = 0) => `${(100 * value).toFixed(digits)}%`;
+
+  /** f"{value:.{digits}g}": `digits` figures without trailing zeros, with an exponent where the number is far from 1. */
+  function general(value, digits = 6) {
+    if (value === 0 || !Number.isFinite(value)) {
+      return value === 0 ? "0" : Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+    }
+    const [figures, power] = value.toExponential(digits - 1).split("e");
+    const exponent = Number(power);
+    if (exponent < -4 || exponent >= digits) {
+      const size = String(Math.abs(exponent)).padStart(2, "0");
+      return `${trimmed(figures)}e${exponent < 0 ? "-" : "+"}${size}`;
+    }
+    return trimmed(value.toFixed(digits - 1 - exponent));
+  }
+
+  function trimmed(text) {
+    return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  }
+
+  Object.assign(cfgedu, { fixed, percent, general });
+})();
