@@ -60,7 +60,7 @@ const answers = {
   },
   numbers: ({ seed, n }) => {
     const generator = cfgedu.seeded(seed);
-    return [...generator.rand(5), generator.double(), ...generator.randn(n), ...generator.rand(700)];
+    return [...generator.rand(5), generator.double(), ...generator.randn(n), ...generator.rand(700), ...generator.randint(3, 89, 9)];
   },
   draw: ({ world, n, seed }) => {
     const { x0, y } = cfgedu.draw(worldOf(world), n, cfgedu.seeded(seed));

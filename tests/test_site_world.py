@@ -68,6 +68,8 @@ def fields():
             schedule = make()
             model = m.denoiser(schedule)
             pair = null_pair(model)
+            t = torch.arange(B) * 90 + 1
+            yield {"schedule": name, "t": t.tolist(), **asked, "ask": "eps"}, flat(model(x, t, y)), EXACT
             for t in (1, 40, 500, 1000):
                 given = {"schedule": name, "t": t, **asked}
                 times = torch.full((B,), t)
@@ -135,7 +137,7 @@ def randomness():
         for n in (16, 600, 1001):
             g = seeded(seed)
             given = [torch.rand(5, generator=g), torch.rand(1, generator=g, dtype=torch.float64)]
-            given += [torch.randn(n, generator=g), torch.rand(700, generator=g)]
+            given += [torch.randn(n, generator=g), torch.rand(700, generator=g), torch.randint(3, 90, (9,), generator=g)]
             yield {"ask": "numbers", "seed": seed, "n": n}, flat(*given), FLOAT32
     for world, m in WORLDS.items():
         yield {"ask": "draw", "world": world, "n": 2000, "seed": 8}, flat(*m.sample(2000, seeded(8))), FLOAT32
@@ -193,6 +195,7 @@ ERRORS = [
     ("random", "1 - u[k]", "u[k]", "numbers"),
     ("random", "2 * Math.PI * u[k + 8]", "Math.PI * u[k + 8]", "numbers"),
     ("random", "radius * Math.cos", "radius * Math.sin", "numbers"),
+    ("random", "high - low + 1", "high - low", "numbers"),
     ("random", "z.set(rand(16), n - 16);", "", "numbers"),
     ("random", "sums[j] += sums[j - 1]", "sums[j] += sums[0]", "draw"),
     ("random", "sum >= u", "sum >= 1 - u", "draw"),
@@ -234,8 +237,8 @@ ERRORS = [
     ("world", "result[K * i + label[j]] += p[j]", "result[K * i + label[j]] = p[j]", "posterior"),
     ("world", "p[j] * level.precision[j] *", "p[j] *", "eps"),
     ("world", "level.mean[D * j + d] - x[D * i + d]", "level.mean[D * j + d] - x[D * i]", "eps"),
-    ("world", "-sigma * score", "sigma * score", "eps"),
-    ("world", "schedule.noiseLevel[t], level", "schedule.noiseLevel[t - 1], level", "eps"),
+    ("world", "-level.sigma * score", "level.sigma * score", "eps"),
+    ("world", "const sigma = schedule.noiseLevel[t]", "const sigma = schedule.noiseLevel[t - 1]", "eps"),
     ("world", "logWeight[labelOf(y, i) + 1]))", "logWeight[labelOf(y, 0) + 1]))", "eps"),
     ("world", "[NULL, y]", "[y, NULL]", "pair"),
     ("world", "Math.fround(std[home] * value)", "value", "draw"),

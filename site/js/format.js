@@ -10,7 +10,7 @@
   /** f"{value:.{digits}%}" */
   const percent = (value, digits = 0) => `${(100 * value).toFixed(digits)}%`;
 
-  /** f"{value:.{digits}g}": `digits` figures without trailing zeros, with an exponent where the number is far from 1. */
+  /** f"{value:.{digits}g}": `digits` figures without trailing zeros, with an exponent where it is far from 1. */
   function general(value, digits = 6) {
     if (value === 0 || !Number.isFinite(value)) {
       return value === 0 ? "0" : Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
@@ -28,5 +28,11 @@
     return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
   }
 
-  Object.assign(cfgedu, { fixed, percent, general });
+  /** round(value): to the nearest integer, halves to the even one. */
+  function rounded(value) {
+    const low = Math.floor(value), rest = value - low;
+    return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
+  }
+
+  Object.assign(cfgedu, { rounded, fixed, percent, general });
 })();

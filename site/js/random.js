@@ -54,7 +54,12 @@
       return z;
     }
 
-    return { double, rand, randn };
+    /** n integers in low..high. */
+    function randint(low, high, n) {
+      return Int32Array.from({ length: n }, () => low + bits() % (high - low + 1));
+    }
+
+    return { double, rand, randn, randint };
   }
 
   /** 16 uniform numbers from place i of u, turned into normal ones: u[i + k] and u[i + k + 8] make a pair. */
@@ -84,5 +89,17 @@
     });
   }
 
-  Object.assign(cfgedu, { seeded, multinomial });
+  /** replay() gives the randn of a generator that starts anew from the seed; what it draws is made once and kept. */
+  function replayed(seed) {
+    const generator = seeded(seed), made = [];
+    return () => {
+      let k = 0;
+      return (n) => {
+        made[k] = made[k] || generator.randn(n);
+        return made[k++];
+      };
+    };
+  }
+
+  Object.assign(cfgedu, { seeded, multinomial, replayed });
 })();

@@ -88,7 +88,8 @@
 
   /**
    * [x, then x after every step]; the last one is x_0. steps: how many, spread evenly over T..0, or the times
-   * themselves. Each step with s > 0 draws z = draw(x.length), in order; the step to s = 0 gets z = 0. draw: a generator's randn.
+   * themselves. Each step with s > 0 draws z = draw(x.length), in order; the step to s = 0 gets z = 0. draw: the randn
+   * of a generator.
    */
   function trajectory(step, model, schedule, x, y, steps, draw) {
     const times = cfgedu.timesOf(schedule, steps), walk = [x];

@@ -1,10 +1,12 @@
 // The exact world: noise schedules, and labelled Gaussian mixtures with score, posterior and best denoiser known at
-// every noise level, as in cfgedu.schedule and cfgedu.toy. tests/test_site_world.py holds every number to the package's.
+// every noise level, as in cfgedu.schedule and cfgedu.toy. tests/test_site_world.py compares every number with the
+// package's.
 //
 //   x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps,      eps ~ N(0, I),      a_t = alphaBar[t],      a_0 = 1
 //
 // Points lie one after the other in a Float64Array x: the i-th is x[D i], .., x[D i + D - 1]. A label y is one number
-// for all points, or an array with one for each; NULL stands for no label. A time t is one number.
+// for all points, or an array with one for each; NULL stands for no label. A time t is one number, for a denoiser also
+// an array.
 
 (function () {
   "use strict";
@@ -181,25 +183,32 @@
    * Its `pair` gives the predictions without and with the label for the price of one.
    */
   function denoiser(mixture, schedule) {
-    const { D, J, logWeight } = mixture, density = new Float64Array(J), p = new Float64Array(J);
+    const { D, J, logWeight } = mixture, density = new Float64Array(J), p = new Float64Array(J), levels = [];
 
-    function write(eps, level, sigma, x, i, weight) {
+    /** The components at time t, and sqrt(1 - a_t). */
+    function levelOf(t) {
+      const sigma = schedule.noiseLevel[t];
+      levels[t] = levels[t] || { sigma, ...atLevel(mixture, schedule.alphaBar[t], sigma * sigma) };
+      return levels[t];
+    }
+
+    function write(eps, level, x, i, weight) {
       softmax(density, weight, p);
       for (let d = 0; d < D; d++) {
         let score = 0;
         for (let j = 0; j < J; j++) {
           score += p[j] * level.precision[j] * (level.mean[D * j + d] - x[D * i + d]);
         }
-        eps[D * i + d] = -sigma * score;
+        eps[D * i + d] = -level.sigma * score;
       }
     }
 
     function predict(x, t, labels) {
-      const sigma = schedule.noiseLevel[t], level = atLevel(mixture, schedule.alphaBar[t], sigma * sigma);
       const eps = labels.map(() => new Float64Array(x.length));
       for (let i = 0; i < x.length / D; i++) {
+        const level = levelOf(typeof t === "number" ? t : t[i]);
         logDensities(mixture, level, x, i, density);
-        labels.forEach((y, k) => write(eps[k], level, sigma, x, i, logWeight[labelOf(y, i) + 1]));
+        labels.forEach((y, k) => write(eps[k], level, x, i, logWeight[labelOf(y, i) + 1]));
       }
       return eps;
     }
