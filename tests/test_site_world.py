@@ -137,7 +137,11 @@ def randomness():
         for n in (16, 600, 1001):
             g = seeded(seed)
             given = [torch.rand(5, generator=g), torch.rand(1, generator=g, dtype=torch.float64)]
-            given += [torch.randn(n, generator=g), torch.rand(700, generator=g), torch.randint(3, 90, (9,), generator=g)]
+            given += [
+                torch.randn(n, generator=g),
+                torch.rand(700, generator=g),
+                torch.randint(3, 90, (9,), generator=g),
+            ]
             yield {"ask": "numbers", "seed": seed, "n": n}, flat(*given), FLOAT32
     for world, m in WORLDS.items():
         yield {"ask": "draw", "world": world, "n": 2000, "seed": 8}, flat(*m.sample(2000, seeded(8))), FLOAT32

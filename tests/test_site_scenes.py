@@ -1,0 +1,68 @@
+"""Every scene of the web edition says what its Python twin says, in random states of its controls."""
+
+import importlib
+import inspect
+import random
+import re
+from decimal import Decimal
+
+import pytest
+from matplotlib.figure import Figure
+
+from tests.site import ROOT, ask
+from tools.site_data import DEMOS, SCRIPTS
+
+STATES = 40
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
+
+
+def made(name):
+    """The demo of a scene, as the page has it."""
+    return getattr(importlib.import_module(DEMOS[name]), f"{name}_demo")()
+
+
+def states(demo, n=STATES):
+    """The start, then states drawn from the places of the controls; a text, such as a name, from its options."""
+    draw = random.Random(7)
+    yield demo.state
+
+    def value(control):
+        if hasattr(control, "options"):
+            return (
+                draw.choice(control.options)[1]
+                if isinstance(control.options[0], tuple)
+                else draw.choice(control.options)
+            )
+        steps = round((control.max - control.min) / control.step)
+        return type(control.value)(round(control.min + draw.randint(0, steps) * control.step, 9))
+
+    for _ in range(n - 1):
+        yield demo.constants | {name: value(control) for name, control in demo.controls.items()}
+
+
+def same(mine: str, wanted: str) -> bool:
+    """Equal up to one in the last digit of a number."""
+    if NUMBER.sub("#", mine) != NUMBER.sub("#", wanted):
+        return False
+    for a, b in zip(map(Decimal, NUMBER.findall(mine)), map(Decimal, NUMBER.findall(wanted)), strict=True):
+        last = Decimal(1).scaleb(min(a.as_tuple().exponent, b.as_tuple().exponent))
+        if abs(a - b) > last:
+            return False
+    return True
+
+
+def test_same_allows_one_in_the_last_digit():
+    assert same("r = 3: 0.231, 1e-05", "r = 3: 0.232, 1.1e-05")
+    assert not same("0.231", "0.233") and not same("0.23", "0.231 ") and not same("1 of 3", "1 at 3")
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_scene_says_what_python_says(name):
+    demo = made(name)
+    update, asked = demo.scene(Figure(figsize=demo.size)), list(states(demo))
+    told = ask(
+        [{"ask": "readout", "scene": name, "state": state} for state in asked], [ROOT / path for path in SCRIPTS]
+    )
+    wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
+    assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
+    assert set(inspect.signature(update).parameters) == set(asked[0])
