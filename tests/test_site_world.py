@@ -264,7 +264,7 @@ ERRORS = [
     ("sampling", "? un + r * (cond - un)", "? un + r * cond", "trajectory"),
     ("sampling", "un + r * (cond - un) : cond", "cond + r * (un - cond) : cond", "trajectory"),
     ("sampling", "cond - (1 - r) *", "cond + (1 - r) *", "trajectory"),
-    ("sampling", "i * rows / un.length", "i / un.length", "trajectory"),
+    ("sampling", "i * scale.length / un.length", "i / un.length", "trajectory"),
     ("sampling", "(u - cond[i]) / schedule", "(cond[i] - u) / schedule", "vector"),
     ("sampling", "t > low && t <= high", "t >= low && t < high", "trajectory"),
     ("sampling", "const pull = beta / Math.sqrt(1 - aT)", "const pull = beta / Math.sqrt(aT)", "trajectory"),

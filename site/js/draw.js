@@ -1,9 +1,9 @@
 // A canvas kit in the look of cfgedu.plots: panels with axes, titles and legends, and what moves in them.
 //
 // cfgedu.figure(canvas, specs, width, ratio) lays panels side by side, on a narrow screen one below the other, and
-// returns them. A spec: {x: [low, high], y: [low, high], ratio (width over height), title, note, xlabel, ylabel, xticks, yticks
-// ([value, ..] or [[value, label], ..]), bare, xscale, yscale, legend}. Between $ and $ a text is a formula: letters
-// are slanted, _ lowers.
+// returns them. A spec: {x: [low, high], y: [low, high], ratio (width over height), title, xlabel, ylabel, xticks, yticks
+// ([value, ..] or [[value, label], ..]), bare (no axes), xscale, yscale, legend}. Between $ and $ a text is a formula:
+// letters are slanted, _ lowers.
 
 (function () {
   "use strict";

@@ -19,16 +19,14 @@
     return r < 0.5 ? un + r * (cond - un) : cond - (1 - r) * (cond - un);
   }
 
-  /** The scale of row i: r is one number, or has one for each row. */
-  function scaleOf(r, i) {
-    return typeof r === "number" ? r : r[i];
-  }
-
   /** eps = lerp(eps_un, eps_cond, r). r: one number, an array with one scale for each sample, or a function of t. */
   function guided(pair, r) {
     return (x, t, y) => {
-      const [un, cond] = pair(x, t, y), scale = typeof r === "function" ? r(t) : r, rows = scale.length || 1;
-      return un.map((u, i) => lerp(u, cond[i], scaleOf(scale, Math.floor(i * rows / un.length))));
+      const [un, cond] = pair(x, t, y), scale = typeof r === "function" ? r(t) : r;
+      if (typeof scale === "number") {
+        return un.map((u, i) => lerp(u, cond[i], scale));
+      }
+      return un.map((u, i) => lerp(u, cond[i], scale[Math.floor(i * scale.length / un.length)]));
     };
   }
 
@@ -92,10 +90,10 @@
    * of a generator.
    */
   function trajectory(step, model, schedule, x, y, steps, draw) {
-    const times = cfgedu.timesOf(schedule, steps), walk = [x];
+    const times = cfgedu.timesOf(schedule, steps), walk = [x], nothing = new Float64Array(x.length);
     for (let i = 0; i + 1 < times.length; i++) {
       const [t, s] = [times[i], times[i + 1]], eps = model(x, t, y);
-      const z = s > 0 && draw ? draw(x.length) : new Float64Array(x.length);
+      const z = s > 0 && draw ? draw(x.length) : nothing;
       x = step(x, eps, schedule.alphaBar[t], schedule.alphaBar[s], z);
       walk.push(x);
     }

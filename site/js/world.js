@@ -12,6 +12,7 @@
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
   const NULL = -1;
+  const LOST = -45; // an exponent below which a part of a sum is lost in rounding
 
   // ---------------------------------------------------------------- schedules
 
@@ -133,21 +134,38 @@
     }
   }
 
-  /** p(j) = exp(log_j) / sum_k exp(log_k) of log_j = density_j + weight_j, into out (J,); returns log of that sum. */
+  /** p(j) = exp(log_j) / sum_k exp(log_k) of log_j = density_j + weight_j, into out (J,). */
   function softmax(density, weight, out) {
-    let top = -Infinity, sum = 0;
+    const top = highest(density, weight);
+    let sum = 0;
     for (let j = 0; j < out.length; j++) {
-      out[j] = density[j] + weight[j];
-      top = Math.max(top, out[j]);
-    }
-    for (let j = 0; j < out.length; j++) {
-      out[j] = out[j] > top - 45 ? Math.exp(out[j] - top) : 0; // e^-45 is lost in rounding
+      const log = density[j] + weight[j] - top;
+      out[j] = log > LOST ? Math.exp(log) : 0;
       sum += out[j];
     }
     for (let j = 0; j < out.length; j++) {
       out[j] /= sum;
     }
+  }
+
+  /** log sum_j exp(density_j + weight_j) */
+  function logSumExp(density, weight) {
+    const top = highest(density, weight);
+    let sum = 0;
+    for (let j = 0; j < density.length; j++) {
+      const log = density[j] + weight[j] - top;
+      sum += log > LOST ? Math.exp(log) : 0;
+    }
     return top + Math.log(sum);
+  }
+
+  function highest(density, weight) {
+    let top = -Infinity;
+    for (let j = 0; j < density.length; j++) {
+      const log = density[j] + weight[j];
+      top = log > top ? log : top;
+    }
+    return top;
   }
 
   function labelOf(y, i) {
@@ -156,11 +174,13 @@
 
   /** log p_t(x given y) (B,), normalised; log p_t(x) where y is NULL. a = a_t; 1 is clean data. */
   function logProb(mixture, x, y, a = 1) {
-    const level = atLevel(mixture, a), density = new Float64Array(mixture.J), p = new Float64Array(mixture.J);
-    return Float64Array.from({ length: x.length / mixture.D }, (_, i) => {
+    const level = atLevel(mixture, a), density = new Float64Array(mixture.J);
+    const log = new Float64Array(x.length / mixture.D), constant = mixture.D / 2 * Math.log(2 * Math.PI);
+    for (let i = 0; i < log.length; i++) {
       logDensities(mixture, level, x, i, density);
-      return softmax(density, mixture.logWeight[labelOf(y, i) + 1], p) - mixture.D / 2 * Math.log(2 * Math.PI);
-    });
+      log[i] = logSumExp(density, mixture.logWeight[labelOf(y, i) + 1]) - constant;
+    }
+    return log;
   }
 
   /** p(y given x_t) (B K,), by Bayes' rule over the classes; a as in logProb. */
@@ -183,23 +203,26 @@
    * Its `pair` gives the predictions without and with the label for the price of one.
    */
   function denoiser(mixture, schedule) {
-    const { D, J, logWeight } = mixture, density = new Float64Array(J), p = new Float64Array(J), levels = [];
+    const { D, J, logWeight } = mixture, density = new Float64Array(J), p = new Float64Array(J);
+    const levels = Array(schedule.T + 1).fill(null);
 
     /** The components at time t, and sqrt(1 - a_t). */
     function levelOf(t) {
-      const sigma = schedule.noiseLevel[t];
-      levels[t] = levels[t] || { sigma, ...atLevel(mixture, schedule.alphaBar[t], sigma * sigma) };
+      if (!levels[t]) {
+        const sigma = schedule.noiseLevel[t];
+        levels[t] = { sigma, ...atLevel(mixture, schedule.alphaBar[t], sigma * sigma) };
+      }
       return levels[t];
     }
 
-    function write(eps, level, x, i, weight) {
+    function write(eps, { mean, precision, sigma }, x, i, weight) {
       softmax(density, weight, p);
       for (let d = 0; d < D; d++) {
         let score = 0;
         for (let j = 0; j < J; j++) {
-          score += p[j] * level.precision[j] * (level.mean[D * j + d] - x[D * i + d]);
+          score += p[j] * precision[j] * (mean[D * j + d] - x[D * i + d]);
         }
-        eps[D * i + d] = -level.sigma * score;
+        eps[D * i + d] = -sigma * score;
       }
     }
 
@@ -208,7 +231,9 @@
       for (let i = 0; i < x.length / D; i++) {
         const level = levelOf(typeof t === "number" ? t : t[i]);
         logDensities(mixture, level, x, i, density);
-        labels.forEach((y, k) => write(eps[k], level, x, i, logWeight[labelOf(y, i) + 1]));
+        for (let k = 0; k < labels.length; k++) {
+          write(eps[k], level, x, i, logWeight[labelOf(labels[k], i) + 1]);
+        }
       }
       return eps;
     }

@@ -60,8 +60,8 @@
       const sure = cfgedu.meanPosterior(mixture, last, 0);
       const off = cfgedu.mean(cfgedu.logProb(mixture, last, 0).map((log) => (log < edge ? 1 : 0)));
       const told = `${method}, r = ${fixed(r, 2)} where ${low} < t <= ${high}, ${sampler}, world ${world}`;
-      const text = `${told}: in the contested mode ${percent(cfgedu.mean(ends))} (tilted density: ${percent(wanted)}); ` +
-        `mean p(c | x) ${fixed(sure, 4)}; off support ${percent(off)}`;
+      const text = `${told}: in the contested mode ${percent(cfgedu.mean(ends))} ` +
+        `(tilted density: ${percent(wanted)}); mean p(c | x) ${fixed(sure, 4)}; off support ${percent(off)}`;
 
       function draw([left, right]) {
         left.areas(other, { color: color(1), alpha: 0.25 });

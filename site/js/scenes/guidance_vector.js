@@ -1,5 +1,5 @@
-// The hero demo: the guidance vector g = s_cond - s_un over p(y given x_t), and the vector sum at one point. Each panel
-// writes down its own scale: on the left the length of the longest arrow, on the right what the outer circle stands for.
+// The hero demo: the guidance vector g = s_cond - s_un over p(y given x_t), and the vector sum at one point. Each
+// panel writes down its own scale: left the length of the longest arrow, right what the outer circle stands for.
 
 (function () {
   "use strict";

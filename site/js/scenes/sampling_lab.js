@@ -51,8 +51,9 @@
       const share = cfgedu.mean(log.map((value) => (value < lowest ? 1 : 0)));
       const width = cfgedu.spread(mixture, x, label), hit = cfgedu.meanPosterior(mixture, x, label);
       const where = low === 0 && high >= schedule.T ? "at all t" : `for ${low} < t <= ${high}, 1 elsewhere`;
+      const [dataSpread, dataAccuracy] = home.map((value) => fixed(value, 3));
       const text = `${name}, ${sampler}, ${steps} steps, class ${label}, r = ${fixed(r, 2)} ${where}: ` +
-        `accuracy ${fixed(hit, 3)} (data ${fixed(home[1], 3)}), spread ${fixed(width, 3)} (data ${fixed(home[0], 3)}), ` +
+        `accuracy ${fixed(hit, 3)} (data ${dataAccuracy}), spread ${fixed(width, 3)} (data ${dataSpread}), ` +
         `off support ${percent(share, 1)} (data 1.0%)`;
 
       function draw([left, right]) {

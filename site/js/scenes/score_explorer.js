@@ -49,7 +49,7 @@
       const inside = cfgedu.logProb(mixture, x, NULL, a)[0] > field.low;
       const longest = Math.max(field.longest, inside ? Math.hypot(...score) : 0);
       const four = { score, eps, x0, v };
-      const told = Object.keys(four).map((name) => `${name} = (${fixed(four[name][0], 2)}, ${fixed(four[name][1], 2)})`);
+      const told = Object.entries(four).map(([name, [u, w]]) => `${name} = (${fixed(u, 2)}, ${fixed(w, 2)})`);
       const text = `t = ${t} (signal level ${fixed(a, 3)}), longest arrow ${general(longest, 2)}; ` +
         `at x_t = (${fixed(px, 2)}, ${fixed(py, 2)}): ${told.join(", ")}`;
 

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
   const { NULL, CLASSES, UN, GUIDED, rgb, color, grid, plane, fixed } = cfgedu;
-  const PIXELS = 71, LENGTH = 0.5, DEPTH = 5; // pixels a side; the drawn length of an arrow of eps length 1; of the shade
+  const PIXELS = 71, LENGTH = 0.5, DEPTH = 5; // pixels a side; drawn length of an arrow of eps length 1; of the shade
   const MARKS = [["o", 7, "mean weighted by $p(c|x_t)$"], ["x", 4.5, "mean weighted by the prior $p(c)$"],
     ["+", 6, "plain average"]];
 
@@ -37,8 +37,9 @@
         [0, 1].map((d) => weights.reduce((sum, w, k) => sum + w * s[k][d], 0))
       ));
       const miss = means.map(([u, v]) => fixed(Math.hypot(u - un[0], v - un[1]), 3));
-      const text = `t = ${t} (signal level ${fixed(a, 3)}); s_un = (${fixed(un[0], 2)}, ${fixed(un[1], 2)}) in eps units; ` +
-        `the means miss it by: posterior-weighted ${miss[0]}, prior-weighted ${miss[1]}, plain ${miss[2]}`;
+      const where = `t = ${t} (signal level ${fixed(a, 3)}); s_un = (${fixed(un[0], 2)}, ${fixed(un[1], 2)})`;
+      const text = `${where} in eps units; the means miss it by: ` +
+        `posterior-weighted ${miss[0]}, prior-weighted ${miss[1]}, plain ${miss[2]}`;
 
       function draw([left, middle, right]) {
         const shown = colors(t);

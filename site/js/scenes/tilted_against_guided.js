@@ -13,10 +13,12 @@
   /** A step that takes one half of the points by each of two samplers, for half the calls of the model. */
   function sideBySide(first, second) {
     return (x, eps, aT, aS, z) => {
-      const n = x.length / 2, half = (step, from) => (
-        step(...[x, eps].map((part) => part.slice(from, from + n)), aT, aS, z.slice(from, from + n))
-      );
-      return Float64Array.of(...half(first, 0), ...half(second, n));
+      const n = x.length / 2, both = new Float64Array(2 * n);
+      [first, second].forEach((step, k) => {
+        const [ownX, ownEps, ownZ] = [x, eps, z].map((part) => part.subarray(k * n, (k + 1) * n));
+        both.set(step(ownX, ownEps, aT, aS, ownZ), k * n);
+      });
+      return both;
     };
   }
 
