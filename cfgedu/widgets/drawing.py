@@ -30,8 +30,11 @@ Scene = Callable[[Figure], Callable[..., str]]
 
 @contextmanager
 def drawing():
-    """One drawing at a time, on one thread of torch: a frame is too small to share, and the browser needs a core."""
-    with DRAWING:
+    """One drawing at a time, in the course's style, on one thread of torch.
+
+    A frame is too small to share, and the browser needs a core.
+    """
+    with DRAWING, mpl.rc_context(STYLE):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -47,11 +50,23 @@ def moving(*artists):
     return artists[0] if len(artists) == 1 else artists
 
 
+class Styled(Figure):
+    """A figure that is drawn in the course's style, whatever the settings are by then."""
+
+    def draw(self, renderer):
+        with mpl.rc_context(STYLE):
+            super().draw(renderer)
+
+    def get_tightbbox(self, *where, **what):
+        with mpl.rc_context(STYLE):
+            return super().get_tightbbox(*where, **what)
+
+
 class Drawing:
     """A scene on a figure of its own, in its first state; `text` is that state's readout."""
 
     def __init__(self, scene: Scene, size: tuple[float, float], state: dict):
-        with drawing(), mpl.rc_context(STYLE):
+        with drawing():
             self.figure = Figure(figsize=size, dpi=MOVING_DPI, layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             self.update = scene(self.figure)

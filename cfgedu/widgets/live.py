@@ -18,9 +18,9 @@ import ipywidgets as widgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from cfgedu.plots import STYLE
+from cfgedu.plots import STYLE, settle
 from cfgedu.saving import DEMO
-from cfgedu.widgets.drawing import MOVING_DPI, Drawing, Scene, drawing, moving
+from cfgedu.widgets.drawing import MOVING_DPI, Drawing, Scene, Styled, drawing, moving
 from cfgedu.widgets.page import Picture, panel
 
 __all__ = ["LiveFigure", "bound", "choice", "control", "int_slider", "moving", "slider"]  # what a scene needs
@@ -145,9 +145,9 @@ class LiveFigure(widgets.VBox):
         Raises TypeError for a name that is not one of the state's.
         """
         state = self.changed_start(state)
-        figure = plt.figure(figsize=self.size, layout="constrained")
-        with mpl.rc_context(STYLE):  # entered late: a kernel's first figure turns display on, the end would undo that
-            print(self.scene(figure)(**state))
+        settle()  # turns a kernel's display on, which the end of the block would undo
+        with mpl.rc_context(STYLE):
+            print(self.scene(plt.figure(figsize=self.size, layout="constrained", FigureClass=Styled))(**state))
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
         """What a notebook stores: the view, and for a reader without a kernel the picture, its words and the state."""
