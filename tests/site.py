@@ -3,10 +3,13 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tools.site_data import SCRIPTS, STYLE, write_data
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
@@ -26,3 +29,17 @@ def ask(questions: list[dict], scripts: list[Path]) -> list:
     done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def bare_page(folder: Path, names) -> Path:
+    """A page with the demos alone, for file://, without the pictures that a real page shows until they live."""
+    shutil.copytree(ROOT / "site/js", folder, dirs_exist_ok=True)
+    write_data(folder)
+    figures = "\n".join(f'<figure class="cfgedu-demo" data-demo="{name}"></figure>' for name in names)
+    scripts = "\n".join(f'<script defer src="{script}"></script>' for script in SCRIPTS)
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n<link rel="stylesheet" href="{STYLE}">'
+    size = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    look = "<style>:root { color-scheme: light dark } body { margin: 12px; max-width: 1000px }</style>"
+    page = folder / "page.html"
+    page.write_text(f"{head}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8")
+    return page

@@ -1,9 +1,9 @@
 // A canvas kit in the look of cfgedu.plots: panels with axes, titles and legends, and what moves in them.
 //
 // cfgedu.figure(canvas, specs, width, ratio) lays panels side by side, on a narrow screen one below the other, and
-// returns them. A spec: {x: [low, high], y: [low, high], ratio (width over height), title, xlabel, ylabel, xticks, yticks
-// ([value, ..] or [[value, label], ..]), bare (no axes), xscale, yscale, legend}. Between $ and $ a text is a formula:
-// letters are slanted, _ lowers.
+// returns them. A spec: {x: [low, high], y: [low, high], ratio (width over height), title, xlabel, ylabel, xticks,
+// yticks ([value, ..] or [[value, label], ..]), bare (no axes), xscale, yscale, legend, wide and below (room for more on
+// the left and below)}. Between $ and $ a text is a formula: letters are slanted, _ lowers.
 
 (function () {
   "use strict";
@@ -73,19 +73,19 @@
   }
 
   /** The panels on a canvas `width` CSS pixels wide, each with its box of pixels; sets the size of the canvas. */
-  function figure(canvas, specs, width, pixelRatio = 1) {
+  function figure(canvas, specs, width, pixelRatio = 1, tallest = 400) {
     const ctx = canvas.getContext("2d"), stacked = width < NARROW && specs.length > 1;
     const left = (spec) => (spec.bare ? 6 : MARGIN.left + (spec.ylabel ? MARGIN.label : 0) + (spec.wide || 0));
     const ratio = (spec) => (stacked ? Math.max(spec.ratio || 1, 1) : spec.ratio || 1);
     const margins = specs.map((spec) => left(spec) + MARGIN.right);
     const sum = (values) => values.reduce((total, value) => total + value, 0);
-    const shared = Math.min(400, (width - sum(margins)) / sum(specs.map(ratio)));
+    const shared = Math.min(tallest, (width - sum(margins)) / sum(specs.map(ratio)));
     const spare = stacked ? 0 : width - sum(margins) - shared * sum(specs.map(ratio));
     let x = spare / 2, y = 0, height = 0;
     const panels = specs.map((spec, k) => {
-      const high = stacked ? Math.min(400, (width - margins[k]) / ratio(spec)) : shared, wide = high * ratio(spec);
+      const high = stacked ? Math.min(tallest, (width - margins[k]) / ratio(spec)) : shared, wide = high * ratio(spec);
       const start = stacked ? (width - margins[k] - wide) / 2 + left(spec) : x + left(spec);
-      const box = { left: start, top: y + MARGIN.top + (spec.above || 0), width: wide, height: high };
+      const box = { left: start, top: y + MARGIN.top, width: wide, height: high };
       const rows = legendRows(ctx, spec.legend || [], wide + left(spec));
       const below = (spec.bare ? 6 : MARGIN.bottom) + (spec.xlabel ? MARGIN.label : 0) + (spec.below || 0);
       const end = box.top + high + below + MARGIN.row * rows.length;

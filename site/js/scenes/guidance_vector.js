@@ -77,7 +77,6 @@
   const point = { label: "the point, its guided score", form: "line-dot", color: GUIDED, fill: "#FFFFFF", width: 3 };
   cfgedu.scenes.guidance_vector = {
     make,
-    drag: { panel: 0, x: "px", y: "py" },
     panels: [
       plane({
         title: "$g$ over $p(y|x_t)$",

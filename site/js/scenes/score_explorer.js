@@ -83,7 +83,6 @@
 
   cfgedu.scenes.score_explorer = {
     make,
-    drag: { panel: 0, x: "px", y: "py" },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }),
       plane({

@@ -73,7 +73,6 @@
   const names = [0, 1, 2].map((k) => ({ label: `class ${k}: $s_${k}$`, color: CLASSES[k], width: 4 }));
   cfgedu.scenes.score_mixer = {
     make,
-    drag: { panel: 0, x: "px", y: "py" },
     panels: [
       plane({ ylabel: "$x_2$", legend: [...names, { label: "no label: $s_{un}$", color: UN, width: 4 }] }),
       {
