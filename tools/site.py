@@ -8,6 +8,7 @@ pages (site/conf.py).
 import argparse
 import gzip
 import io
+import re
 import shutil
 import sys
 import time
@@ -19,6 +20,7 @@ from PIL import Image
 
 from cfgedu.saving import DEMO
 from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
+from tools.site_data import SCRIPTS, STYLE, write_data
 from tools.site_pages import front, gallery, questions, rows, solutions_list, symbols
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,8 +110,18 @@ def write_sources(sources, root=ROOT):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     shutil.copytree(root / "notebooks", sources / "extra/downloads", ignore=shutil.ignore_patterns(".*"))
-    if (root / "site/js").exists():
-        shutil.copytree(root / "site/js", sources / "extra/js")
+    scripts = sources / "extra/js"
+    shutil.copytree(root / "site/js", scripts)
+    write_data(scripts)
+    for script in scripts.rglob("*.js"):
+        script.write_text(bare(script.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def bare(script):
+    """A script without the lines that are comments and without indentation: a quarter less for a reader to load."""
+    script = re.sub(r"^[ \t]*/\*.*?\*/[ \t]*\n", "", script, flags=re.DOTALL | re.MULTILINE)
+    script = re.sub(r"^[ \t]*//.*\n", "", script, flags=re.MULTILINE)
+    return re.sub(r"^[ \t]+", "", script, flags=re.MULTILINE)
 
 
 # ---------------------------------------------------------------- the site
@@ -126,7 +138,7 @@ def build(out=OUT, root=ROOT):
     write_sources(sources, root)
     warnings = io.StringIO()
     with patch_docutils(str(root / "site")), docutils_namespace():
-        given = {"html_extra_path": [str(sources / "extra")]}  # figures, notebooks and scripts, as they are
+        given = {"html_extra_path": [str(sources / "extra")], "demo_style": STYLE, "demo_scripts": list(SCRIPTS)}
         app = Sphinx(sources, root / "site", out, doctrees, "html", given, status=None, warning=warnings, freshenv=True)
         app.build()
     for left in (".buildinfo", "objects.inv"):

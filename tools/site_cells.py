@@ -60,11 +60,11 @@ def image(picture, alt):
     return f"<img{attributes(src=picture.address, alt=alt, **size, loading='lazy', decoding='async')}>"
 
 
-def demo_figure(demo, picture, caption=CAPTION, **more):
+def demo_figure(demo, picture, **more):
     """The still picture of a demo; a script finds in it the demo's name and state, and makes it live."""
     state = json.dumps(demo["state"], ensure_ascii=False)
     given = attributes(class_="cfgedu-demo", data_demo=demo["demo"], data_state=state, **more)
-    return f"<figure{given}>{image(picture, alt_of(demo))}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return f"<figure{given}>{image(picture, alt_of(demo))}<figcaption>{CAPTION}</figcaption></figure>"
 
 
 def alt_of(demo):

@@ -3,9 +3,10 @@
 Their words come from the README and from docs/, so that each stands in one place; these functions put them together.
 """
 
+import html
 import re
 
-from tools.site_cells import alt_of, demo_figure, links, title_of
+from tools.site_cells import alt_of, demo_figure, image, links, title_of
 
 ROW = re.compile(r"^\| \[(\d\d) (.+?)\]\((.+?)\.ipynb\) \| (.+) \|$", re.MULTILINE)
 
@@ -70,18 +71,24 @@ def questions(text):
 
 
 def gallery(entries):
-    """All demos: entries holds (number, title, page, demo, picture) for each."""
-    cards = []
+    """All demos, small and then each at its full width: entries holds (number, title, page, demo, picture) for each."""
+    small, large = [], []
     for number, title, page, demo, picture in entries:
-        place = f"{page}.html#demo-{demo['demo']}"
-        head = f'<h2><a href="{place}">{number} {title}</a></h2>'
-        cards += ['<div class="cfgedu-card">', head, demo_figure(demo, picture, alt_of(demo)), "</div>"]
+        name, alt = f"demo-{number}", alt_of(demo)
+        text = html.escape(f"{number} {title}")
+        small.append(f'<a class="cfgedu-thumb" href="#{name}">{image(picture, alt)}<span>{text}</span></a>')
+        head = f'<div class="cfgedu-anchor" id="{name}"></div>\n\n## {number} {title}'
+        place = (
+            f'<p class="cfgedu-actions"><a href="{page}.html#demo-{demo["demo"]}">Where the text speaks of it</a></p>'
+        )
+        large += [head, alt, demo_figure(demo, picture), place]
     opening = (
-        "# All demos\n\nEach demo of the course, in the order of the notebooks; its title leads to the place where the "
-        "text speaks of it. To play with them, run the notebooks, or `python3 course.py play`, which shows the demos "
-        "alone, for a class or a talk."
+        "# All demos\n\nEach demo of the course, in the order of the notebooks. Most of them live in the page: move "
+        "their controls, or take a point and drag it; *full screen* is for a class or a talk. A demo that needs a "
+        "network to be trained is a picture here, and lives in its notebook."
     )
-    return "\n\n".join([opening, '<div class="cfgedu-gallery">', *cards, "</div>"]) + "\n"
+    thumbs = "\n".join(['<div class="cfgedu-gallery">', *small, "</div>"])
+    return "\n\n".join([opening, thumbs, *large]) + "\n"
 
 
 def solutions_list(notebooks):
