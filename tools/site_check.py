@@ -1,4 +1,4 @@
-"""`python -m tools.site_check [PAGE ...]`: the web edition in build/site/, looked at in headless Chromium.
+"""`course.py browser --site [PAGE ...]`: the web edition in build/site/, looked at in headless Chromium.
 
 Every page is opened from its folder and from a server on this machine, with every other host out of reach: light on a
 wide screen and dark on a phone. Nothing may be asked for outside, fail to load, or show an error; nothing may stick out
@@ -156,9 +156,7 @@ def main(words=None):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright, served() as address:
-        program = playwright.chromium.launch(
-            executable_path=browser.find_browser(options.chromium), args=browser.QUIET, chromium_sandbox=False
-        )
+        program = playwright.chromium.launch(executable_path=browser.find_browser(options.chromium), args=browser.QUIET)
         found = [trouble for look in LOOKS for trouble in looked_at(program, SITE.as_uri(), names, look, script)]
         found += looked_at(program, address, names, "wide-light", None)
         for home in (SITE.as_uri(), address):
