@@ -37,9 +37,12 @@ def bare_page(folder: Path, names) -> Path:
     write_data(folder)
     figures = "\n".join(f'<figure class="cfgedu-demo" data-demo="{name}"></figure>' for name in names)
     scripts = "\n".join(f'<script defer src="{script}"></script>' for script in SCRIPTS)
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n<link rel="stylesheet" href="{STYLE}">'
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n'
+    style = f'<link rel="stylesheet" href="{STYLE}">'
     size = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     look = "<style>:root { color-scheme: light dark } body { margin: 12px; max-width: 1000px }</style>"
     page = folder / "page.html"
-    page.write_text(f"{head}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8")
+    page.write_text(
+        f"{head}{style}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8"
+    )
     return page
