@@ -15,12 +15,15 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
 
 
+PLAYWRIGHT = importlib.util.find_spec("playwright")
+needs_node = pytest.mark.skipif(
+    PLAYWRIGHT is None, reason="playwright, whose node runs the page's scripts, comes with `course.py browser`"
+)
+
+
 def node() -> Path:
-    """The node that Playwright's wheel holds; the test is skipped where that is not installed."""
-    found = importlib.util.find_spec("playwright")
-    if found is None:
-        pytest.skip("playwright, whose node runs the page's scripts, is not installed: `course.py browser` does that")
-    return Path(found.origin).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
+    """The node that Playwright's wheel holds."""
+    return Path(PLAYWRIGHT.origin).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
 
 
 def ask(questions: list[dict], scripts: list[Path]) -> list:
