@@ -15,12 +15,15 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
 
 
+PLAYWRIGHT = importlib.util.find_spec("playwright")
+needs_node = pytest.mark.skipif(
+    PLAYWRIGHT is None, reason="playwright, whose node runs the page's scripts, comes with `course.py browser`"
+)
+
+
 def node() -> Path:
-    """The node that Playwright's wheel holds; the test is skipped where that is not installed."""
-    found = importlib.util.find_spec("playwright")
-    if found is None:
-        pytest.skip("playwright, whose node runs the page's scripts, is not installed: `course.py browser` does that")
-    return Path(found.origin).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
+    """The node that Playwright's wheel holds."""
+    return Path(PLAYWRIGHT.origin).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
 
 
 def ask(questions: list[dict], scripts: list[Path]) -> list:
@@ -37,9 +40,12 @@ def bare_page(folder: Path, names) -> Path:
     write_data(folder)
     figures = "\n".join(f'<figure class="cfgedu-demo" data-demo="{name}"></figure>' for name in names)
     scripts = "\n".join(f'<script defer src="{script}"></script>' for script in SCRIPTS)
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n<link rel="stylesheet" href="{STYLE}">'
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n'
+    style = f'<link rel="stylesheet" href="{STYLE}">'
     size = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     look = "<style>:root { color-scheme: light dark } body { margin: 12px; max-width: 1000px }</style>"
     page = folder / "page.html"
-    page.write_text(f"{head}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8")
+    page.write_text(
+        f"{head}{style}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8"
+    )
     return page

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from matplotlib.figure import Figure
 
-from tests.site import ROOT, ask
+from tests.site import ROOT, ask, needs_node
 from tools.site_data import DEMOS, SCENES, WORLD, demo
 
 STATES = 40
@@ -50,6 +50,7 @@ def test_same_allows_one_in_the_last_digit():
     assert not any([same("0.231", "0.233"), same("0.23", "0.24 "), same("1 of 3", "1 at 3")])
 
 
+@needs_node
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_scene_says_what_python_says(name):
     live = demo(name)

@@ -14,7 +14,7 @@ from cfgedu.samplers import SAMPLERS, trajectory
 from cfgedu.schedule import cosine, even_angles, linear, straight
 from cfgedu.variants import dynamic_threshold, projected, rescaled
 from cfgedu.widgets.stage import edge_of_support
-from tests.site import ROOT, ask
+from tests.site import ROOT, ask, needs_node
 
 SCRIPTS = [ROOT / "site/js" / f"{name}.js" for name in ("random", "world", "sampling", "metrics", "variants", "format")]
 SCHEDULES = {"linear": linear, "cosine": cosine, "straight": straight}
@@ -176,6 +176,17 @@ def distance(a, b) -> float:
     return max(inf if u is None else abs(u - v) for u, v in zip(a, b, strict=True))
 
 
+@needs_node
+def test_the_page_writes_numbers_as_python_does():
+    values = [0.0, 0.5, 1.5, 2.5, 0.125, 0.375, -0.125, -0.001, 0.145, 12.5, 1e-5, 123456.0, 9.995, 0.09995, 1e18]
+    values += [float(v) for v in torch.randn(300, generator=seeded(1), dtype=torch.float64).mul(4).exp()]
+    asked = [(value, digits) for value in values for digits in range(4)]
+    answers = ask([{"ask": "format", "value": value, "digits": digits} for value, digits in asked], SCRIPTS)
+    wanted = [[f"{value:.{d}f}", f"{value:.{d}%}", f"{value:.{d + 1}g}"] for value, d in asked]
+    assert answers == wanted
+
+
+@needs_node
 def test_the_page_has_the_numbers_of_the_package():
     off = wrong(SCRIPTS)
     assert not off, [({key: q[key] for key in q if key not in "xyzu"}, far) for q, far in off][:10]
@@ -235,15 +246,15 @@ ERRORS = [
     ("world", "Math.log(p) * mixture.D / 2", "Math.log(p) / 2", "logProb"),
     ("world", "-square * precision[j] / 2", "-square * precision[j]", "eps"),
     ("world", "square += away * away", "square += Math.abs(away)", "eps"),
-    ("world", "out[j] > top - 45", "out[j] > top - 5", "posterior"),
+    ("world", "LOST = -45", "LOST = -5", "posterior"),
     ("world", "return top + Math.log(sum)", "return top", "logProb"),
     ("world", "mixture.D / 2 * Math.log(2 * Math.PI)", "Math.log(2 * Math.PI) / 2", "logProb"),
     ("world", "result[K * i + label[j]] += p[j]", "result[K * i + label[j]] = p[j]", "posterior"),
-    ("world", "p[j] * level.precision[j] *", "p[j] *", "eps"),
-    ("world", "level.mean[D * j + d] - x[D * i + d]", "level.mean[D * j + d] - x[D * i]", "eps"),
-    ("world", "-level.sigma * score", "level.sigma * score", "eps"),
+    ("world", "p[j] * precision[j] *", "p[j] *", "eps"),
+    ("world", "(mean[D * j + d] - x[D * i + d])", "(mean[D * j + d] - x[D * i])", "eps"),
+    ("world", "-sigma * score", "sigma * score", "eps"),
     ("world", "const sigma = schedule.noiseLevel[t]", "const sigma = schedule.noiseLevel[t - 1]", "eps"),
-    ("world", "logWeight[labelOf(y, i) + 1]))", "logWeight[labelOf(y, 0) + 1]))", "eps"),
+    ("world", "labelOf(labels[k], i)", "labelOf(labels[k], 0)", "eps"),
     ("world", "[NULL, y]", "[y, NULL]", "pair"),
     ("world", "Math.fround(std[home] * value)", "value", "draw"),
     ("world", "std[j] ** 2 * level.precision[j]", "std[j] ** 2", "drawX0"),
@@ -269,14 +280,14 @@ ERRORS = [
     ("sampling", "t > low && t <= high", "t >= low && t < high", "trajectory"),
     ("sampling", "const pull = beta / Math.sqrt(1 - aT)", "const pull = beta / Math.sqrt(aT)", "trajectory"),
     ("sampling", "beta / (1 - aT) * (1 - aS);\n    const pull", "beta;\n    const pull", "trajectory"),
-    ("sampling", "/ Math.sqrt(alpha) + spread", "+ spread", "trajectory"),
+    ("sampling", "/ signal + spread", "+ spread", "trajectory"),
     ("sampling", "eta ** 2 * beta", "eta * beta", "trajectory"),
     ("sampling", "Math.sqrt(1 - aS - sigmaSquared)", "Math.sqrt(1 - aS)", "trajectory"),
-    ("sampling", "* eps[i]) / Math.sqrt(aT)", "* eps[i]) / Math.sqrt(aS)", "trajectory"),
-    ("sampling", "Math.sqrt(aS) * x0", "Math.sqrt(aT) * x0", "trajectory"),
+    ("sampling", "* eps[i]) / signalT", "* eps[i]) / signalS", "trajectory"),
+    ("sampling", "signalS * x0", "signalT * x0", "trajectory"),
     ("sampling", "mean + sigma * z[i]", "mean + sigmaSquared * z[i]", "trajectory"),
     ("sampling", "beta * (u / 2 - eps[i]", "beta * (u - eps[i]", "trajectory"),
-    ("sampling", "Math.sqrt(beta) * z[i]", "beta * z[i]", "trajectory"),
+    ("sampling", "spread = Math.sqrt(beta);", "spread = beta;", "trajectory"),
     ("sampling", "beta / 2 * (u - eps[i]", "beta * (u - eps[i]", "trajectory"),
     ("sampling", "s > 0 && draw", "draw", "trajectory"),
     ("sampling", "schedule.alphaBar[s], z", "schedule.alphaBar[t - 1], z", "trajectory"),
@@ -307,6 +318,7 @@ ERRORS = [
 ]
 
 
+@needs_node
 @pytest.mark.parametrize("error", ERRORS, ids=[f"{script}-{k}" for k, (script, *_) in enumerate(ERRORS)])
 def test_a_planted_error_is_found(error, tmp_path):
     script, right, planted, kind = error

@@ -4,11 +4,15 @@
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
 
-  /** f"{value:.{digits}f}" */
-  const fixed = (value, digits) => value.toFixed(digits);
+  /** f"{value:.{digits}f}": halves go to the even digit, where toFixed rounds them up. */
+  function fixed(value, digits) {
+    const long = value.toFixed(digits + 25), half = long.endsWith(`5${"0".repeat(24)}`);
+    const low = half && long.slice(0, -25).replace(/\.$/, ""); // exactly half way: cut off instead of rounded
+    return half && Number(low.at(-1)) % 2 === 0 ? low : value.toFixed(digits);
+  }
 
   /** f"{value:.{digits}%}" */
-  const percent = (value, digits = 0) => `${(100 * value).toFixed(digits)}%`;
+  const percent = (value, digits = 0) => `${fixed(100 * value, digits)}%`;
 
   /** f"{value:.{digits}g}": `digits` figures without trailing zeros, with an exponent where it is far from 1. */
   function general(value, digits = 6) {
@@ -21,7 +25,7 @@
       const size = String(Math.abs(exponent)).padStart(2, "0");
       return `${trimmed(figures)}e${exponent < 0 ? "-" : "+"}${size}`;
     }
-    return trimmed(value.toFixed(digits - 1 - exponent));
+    return trimmed(fixed(value, digits - 1 - exponent));
   }
 
   function trimmed(text) {

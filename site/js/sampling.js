@@ -54,32 +54,33 @@
    *  with beta_tilde = beta (1 - a_s) / (1 - a_t) */
   function ddpmStep(x, eps, aT, aS, z) {
     const alpha = aT / aS, beta = 1 - alpha, betaTilde = beta / (1 - aT) * (1 - aS);
-    const pull = beta / Math.sqrt(1 - aT), spread = Math.sqrt(betaTilde);
-    return x.map((u, i) => (u - pull * eps[i]) / Math.sqrt(alpha) + spread * z[i]);
+    const pull = beta / Math.sqrt(1 - aT), signal = Math.sqrt(alpha), spread = Math.sqrt(betaTilde);
+    return x.map((u, i) => (u - pull * eps[i]) / signal + spread * z[i]);
   }
 
   /** x_s = sqrt(a_s) x_0 + sqrt(1 - a_s - sigma^2) eps + sigma z,   sigma^2 = eta^2 beta_tilde
    *  with x_0 = (x - sqrt(1 - a_t) eps) / sqrt(a_t). eta = 0 is deterministic, eta = 1 is ddpmStep. */
   function ddimStep(x, eps, aT, aS, z, eta = 0) {
     const beta = 1 - aT / aS, sigmaSquared = eta ** 2 * beta / (1 - aT) * (1 - aS);
-    const noise = Math.sqrt(1 - aS - sigmaSquared), sigma = Math.sqrt(sigmaSquared);
+    const noise = Math.sqrt(1 - aS - sigmaSquared), sigma = Math.sqrt(sigmaSquared), before = Math.sqrt(1 - aT);
+    const [signalT, signalS] = [Math.sqrt(aT), Math.sqrt(aS)];
     return x.map((u, i) => {
-      const x0 = (u - Math.sqrt(1 - aT) * eps[i]) / Math.sqrt(aT);
-      const mean = Math.sqrt(aS) * x0 + noise * eps[i];
+      const x0 = (u - before * eps[i]) / signalT;
+      const mean = signalS * x0 + noise * eps[i];
       return sigma ? mean + sigma * z[i] : mean;
     });
   }
 
   /** x_s = x + beta (x / 2 + score) + sqrt(beta) z,   score = -eps / sqrt(1 - a_t) */
   function eulerMaruyamaStep(x, eps, aT, aS, z) {
-    const beta = 1 - aT / aS;
-    return x.map((u, i) => u + beta * (u / 2 - eps[i] / Math.sqrt(1 - aT)) + Math.sqrt(beta) * z[i]);
+    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), spread = Math.sqrt(beta);
+    return x.map((u, i) => u + beta * (u / 2 - eps[i] / noise) + spread * z[i]);
   }
 
   /** x_s = x + beta / 2 (x + score),   score = -eps / sqrt(1 - a_t);   z is not used */
   function odeStep(x, eps, aT, aS) {
-    const beta = 1 - aT / aS;
-    return x.map((u, i) => u + beta / 2 * (u - eps[i] / Math.sqrt(1 - aT)));
+    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT);
+    return x.map((u, i) => u + beta / 2 * (u - eps[i] / noise));
   }
 
   const SAMPLERS = { DDPM: ddpmStep, DDIM: ddimStep, "Euler-Maruyama": eulerMaruyamaStep, ODE: odeStep };
