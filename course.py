@@ -100,6 +100,7 @@ WORDS = {
     "restore": Word("learn", "bring notebooks back; yours go to mine/", ["tools/update.py", "restore"], bare=True),
     "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
     "zip": Word("teach", "pack the course for a class without git", ["tools/update.py", "zip"], bare=True),
+    "site": Word("learn", "build the course as web pages (--open shows them)", ["-m", "tools.site"], "site"),
     "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),

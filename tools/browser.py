@@ -383,7 +383,13 @@ def main():
     parser.add_argument("numbers", nargs="*", metavar="NN", help="the notebooks to try, such as 06 (default: all)")
     parser.add_argument("--chromium", metavar="PATH", help="the browser: Chromium, Chrome or Edge")
     parser.add_argument("--dark", action="store_true", help="use JupyterLab's dark theme")
+    parser.add_argument("--site", action="store_true", help="try the web edition in build/site instead")
     options = parser.parse_args()
+    if options.site:
+        sys.path.append(str(ROOT))
+        from tools import site_check
+
+        return site_check.main([*options.numbers, *(["--chromium", options.chromium] if options.chromium else [])])
     program, notebooks = find_browser(options.chromium), chosen(options.numbers)
     from playwright.sync_api import sync_playwright  # an extra; the tests of this file do without
 

@@ -1,0 +1,35 @@
+// What scrolls sideways can be reached by keyboard; and a search from a folder does without excerpts, which are fetched.
+(() => {
+  function reachable() {
+    for (const box of document.querySelectorAll("article pre, article div.math, article .table-wrapper")) {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  }
+  reachable();
+  addEventListener("load", reachable);
+  addEventListener("resize", reachable);
+  for (const fold of document.querySelectorAll("details")) fold.addEventListener("toggle", reachable);
+
+  function unfold() {  // a link to an answer opens it, in browsers that do not do so themselves
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    const fold = target && target.closest("details");
+    if (fold && !fold.open) {
+      fold.open = true;
+      target.scrollIntoView();
+    }
+  }
+  unfold();
+  addEventListener("hashchange", unfold);
+
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const fold of closed) fold.open = true;
+  });
+  addEventListener("afterprint", () => closed.forEach((fold) => { fold.open = false; }));
+
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
+    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  }
+})();

@@ -1,0 +1,254 @@
+// Brings the demos of a page to life: <figure class="cfgedu-demo" data-demo="name" data-state="{json}"> holds a picture,
+// and gets controls, a canvas and a readout in its place. Without this script, or for a scene that is not there, the
+// picture stays. cfgedu.demos, written from Python, describes the controls; the address may hold a state, such as
+// #scales.r=3.
+
+(function () {
+  "use strict";
+  const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
+  const REST = 400, PLAY = 90, NEAR = "400px"; // ms until the address and the listener follow; a frame played; ahead of view
+
+  /** A new element with attributes and children; a property where the element has one. */
+  function make(tag, given = {}, ...children) {
+    const element = document.createElement(tag);
+    Object.entries(given).forEach(([name, value]) => {
+      if (name in element) {
+        element[name] = value;
+      } else {
+        element.setAttribute(name, value);
+      }
+    });
+    element.append(...children);
+    return element;
+  }
+
+  // ---------------------------------------------------------------- states
+
+  /** The value nearest to this one that the control can stand on; undefined where there is none. */
+  function nearest(control, value) {
+    if (control.options) {
+      const found = control.options.find(([, own]) => String(own) === String(value));
+      return found && found[1];
+    }
+    const number = Number(value), { min, max, step } = control;
+    if (value === "" || !Number.isFinite(number)) {
+      return undefined;
+    }
+    return Number(Math.min(Math.max(min + Math.round((number - min) / step) * step, min), max).toFixed(9));
+  }
+
+  /** The changes of a state that the controls allow. */
+  function allowed(demo, changes) {
+    const pairs = demo.controls.map((control) => [control.name, nearest(control, changes[control.name])]);
+    return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
+  }
+
+  /** The part of the address after # as [[name, value], ..]; of demos, names are demo.control. */
+  function inAddress() {
+    return [...new URLSearchParams(location.hash.slice(1))];
+  }
+
+  function changesInAddress(name) {
+    const own = inAddress().filter(([key]) => key.startsWith(`${name}.`));
+    return Object.fromEntries(own.map(([key, value]) => [key.slice(name.length + 1), value]));
+  }
+
+  /** Writes what differs from the start into the address, beside the states of other demos. */
+  function toAddress(name, state, start) {
+    const others = inAddress().filter(([key]) => key.includes(".") && !key.startsWith(`${name}.`));
+    const own = Object.keys(start).filter((key) => state[key] !== start[key]).map((key) => [`${name}.${key}`, state[key]]);
+    const text = new URLSearchParams([...others, ...own]).toString();
+    if (text || inAddress().some(([key]) => key.startsWith(`${name}.`))) {
+      history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    }
+  }
+
+  /** The value as Python writes it. */
+  function repr(control, value) {
+    if (typeof value === "string") {
+      return `'${value.replace(/\\/g, "\\\\").replace(/'/g, "\\'")}'`;
+    }
+    return control.float && Number.isInteger(value) ? `${value}.0` : `${value}`;
+  }
+
+  /** The notebook cell that draws this picture. */
+  function codeOf(name, demo, state) {
+    const given = demo.controls.map((control) => `${control.name}=${repr(control, state[control.name])}`);
+    return `from ${demo.module} import ${name}_demo\n\ndemo = ${name}_demo()\ndemo.still(${given.join(", ")})`;
+  }
+
+  // ---------------------------------------------------------------- controls
+
+  /** One control as [element, show(value)]; it calls moved(value). */
+  function controlOf(control, id, moved) {
+    const label = make("label", { htmlFor: id, textContent: control.label });
+    if (control.options) {
+      const options = control.options.map(([text]) => make("option", { textContent: text }));
+      const select = make("select", { id }, ...options);
+      select.addEventListener("input", () => moved(control.options[select.selectedIndex][1]));
+      const show = (value) => (select.selectedIndex = control.options.findIndex(([, own]) => own === value));
+      return [make("div", { className: "cfgedu-control" }, label, select), show, select];
+    }
+    const { min, max, step, value } = control, number = make("output", { htmlFor: id });
+    const range = make("input", { id, type: "range", min, max, step, value });
+    range.addEventListener("input", () => moved(Number(Number(range.value).toFixed(9))));
+    const show = (at) => {
+      range.value = at;
+      number.value = control.float ? at.toFixed(2) : at;
+    };
+    return [make("div", { className: "cfgedu-control" }, label, number, range), show, range];
+  }
+
+  // ---------------------------------------------------------------- one demo
+
+  function mount(figure) {
+    const name = figure.dataset.demo, demo = cfgedu.demos[name], scene = cfgedu.scenes[name];
+    const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
+    const update = scene.make(), id = (part) => `cfgedu-${name}-${part}`, ratio = globalThis.devicePixelRatio || 1;
+    let state = { ...start, ...allowed(demo, changesInAddress(name)) };
+    let panels = null, waiting = false, resting = 0, playing = 0;
+
+    const canvas = make("canvas", { role: "img", "aria-label": demo.alt, "aria-describedby": id("readout") });
+    const frame = make("div", { className: "cfgedu-frame" }, canvas);
+    const readout = make("p", { className: "cfgedu-readout", id: id("readout") });
+    const spoken = make("p", { className: "cfgedu-spoken", "aria-live": "polite" });
+    const code = make("pre", { hidden: true, tabIndex: 0, "aria-label": "the notebook cell for this picture" });
+    const button = (text, act, title = "") => {
+      const made = make("button", { type: "button", textContent: text, title });
+      made.addEventListener("click", act);
+      return made;
+    };
+
+    const shown = {};
+    const controls = demo.controls.filter((control) => !control.options || control.options.length > 1);
+    const rows = controls.map((control) => {
+      const moved = (value) => set({ [control.name]: value });
+      const [element, show, input] = controlOf(control, id(control.name), moved);
+      shown[control.name] = [show, input];
+      return element;
+    });
+    const presets = Object.entries(demo.presets).map(([text, changes]) => button(text, () => set({ ...start, ...changes })));
+    const play = demo.play && button("", () => (playing ? stop() : begin()), `moves ${demo.play.label}`);
+    const toggle = button("as code", () => {
+      code.hidden = !code.hidden;
+      toggle.setAttribute("aria-expanded", !code.hidden);
+    }, "the notebook cell that draws this picture");
+    const big = document.fullscreenEnabled && button("full screen", () => (
+      document.fullscreenElement ? document.exitFullscreen() : live.requestFullscreen()
+    ));
+    const reset = button("reset", () => set(start), "back to the first state");
+    const places = make("div", { className: "cfgedu-buttons" }, ...[play, ...presets].filter(Boolean));
+    const buttons = make("div", { className: "cfgedu-buttons" }, ...[reset, toggle, big].filter(Boolean));
+    const board = make("div", { className: "cfgedu-controls" }, ...rows);
+    const live = make("div", { className: "cfgedu-live" }, board, places, frame, readout, buttons, code, spoken);
+
+    // ------------------------------------------------------------ frames: what comes too fast is dropped, never queued
+
+    function draw() {
+      waiting = false;
+      const began = performance.now(), { text, draw: paint } = update(state);
+      panels.clear();
+      paint(panels);
+      figure.dataset.ms = (performance.now() - began).toFixed(2);
+      readout.textContent = text;
+      code.textContent = codeOf(name, demo, state);
+      Object.entries(shown).forEach(([key, [show, input]]) => {
+        show(state[key]);
+        input.disabled = scene.uses ? !scene.uses(key, state) : false;
+      });
+    }
+
+    function request() {
+      if (!waiting) {
+        waiting = true;
+        requestAnimationFrame(draw);
+      }
+    }
+
+    function set(changes) {
+      state = { ...state, ...changes };
+      request();
+      clearTimeout(resting);
+      resting = setTimeout(() => {
+        spoken.textContent = readout.textContent;
+        toAddress(name, state, start);
+      }, REST);
+    }
+
+    function layout() {
+      const full = document.fullscreenElement === live, room = live.clientWidth - 18;
+      const width = Math.max(260, full ? room : Math.min(room, 100 * demo.size[0]));
+      panels = cfgedu.figure(canvas, scene.panels, width, ratio, full ? innerHeight - 260 : 400);
+      frame.style.width = `${width}px`;
+      frame.querySelectorAll(".cfgedu-drag").forEach((part) => part.remove());
+      frame.append(...demo.drag.map(({ panel, x, y }) => handle(panels[panel], x, y)));
+      request();
+    }
+
+    /** The part of the picture in which a hand moves the parts x and y of the state. */
+    function handle(panel, x, y) {
+      const part = make("div", { className: "cfgedu-drag" }), { left, top, width, height } = panel.box;
+      Object.assign(part.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+      part.addEventListener("pointerdown", (event) => {
+        part.setPointerCapture(event.pointerId);
+        move(event);
+      });
+      part.addEventListener("pointermove", (event) => part.hasPointerCapture(event.pointerId) && move(event));
+      function move(event) {
+        const corner = canvas.getBoundingClientRect();
+        const [u, v] = panel.at(event.clientX - corner.left, event.clientY - corner.top);
+        set(allowed(demo, { [x]: u, [y]: v }));
+      }
+      return part;
+    }
+
+    function begin() {
+      const { values, name: key } = demo.play, at = values.findIndex((value) => value > state[key]);
+      let k = at < 0 ? 0 : at;
+      stop();
+      play.textContent = "stop";
+      playing = setInterval(() => {
+        set({ [key]: values[k++] });
+        if (k === values.length) {
+          stop();
+        }
+      }, PLAY);
+    }
+
+    function stop() {
+      clearInterval(playing);
+      playing = 0;
+      if (play) {
+        play.textContent = `play ${demo.play.label}`;
+      }
+    }
+
+    stop();
+    figure.prepend(live);
+    figure.classList.add("cfgedu-alive");
+    new ResizeObserver(layout).observe(live);
+    globalThis.addEventListener("hashchange", () => set({ ...start, ...allowed(demo, changesInAddress(name)) }));
+    layout();
+  }
+
+  /** Demos become live as they come near to what is seen; one that the address speaks of is shown. */
+  function mountAll() {
+    const figures = [...document.querySelectorAll("figure.cfgedu-demo")];
+    const known = figures.filter(({ dataset: { demo } }) => cfgedu.demos[demo] && cfgedu.scenes[demo]);
+    const watch = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((entry) => {
+      watch.unobserve(entry.target);
+      mount(entry.target);
+    }), { rootMargin: NEAR });
+    known.forEach((figure) => watch.observe(figure));
+    const meant = known.find(({ dataset: { demo } }) => Object.keys(changesInAddress(demo)).length);
+    if (meant) {
+      meant.scrollIntoView({ block: "start" });
+    }
+  }
+
+  if (document.readyState === "loading") {
+    document.addEventListener("DOMContentLoaded", mountAll);
+  } else {
+    mountAll();
+  }
+})();

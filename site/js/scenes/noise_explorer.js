@@ -1,0 +1,74 @@
+// The noise explorer: a cloud under the forward process, and what is left of a tracked point's class. One noise eps per
+// point: as t rises, every point moves on its own curve x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps.
+
+(function () {
+  "use strict";
+  const { CLASSES, GUIDED, color, plane, fixed, general } = cfgedu;
+  const POINTS = 600, TRACKED_EPS = [-0.9, 0.7]; // the tracked point's own noise
+  const PROBABILITIES = { y: [0, 1.15], yticks: [0, 0.2, 0.4, 0.6, 0.8, 1] };
+
+  function make() {
+    const mixture = cfgedu.islands(), { K } = mixture, walks = {};
+    const schedules = { linear: cfgedu.linear(), cosine: cfgedu.cosine() }, generator = cfgedu.seeded(1);
+    const { x0, y } = cfgedu.draw(mixture, POINTS, generator), eps = generator.randn(2 * POINTS);
+
+    /** x_t and p(y given x_t) of the tracked point at t = 0..T */
+    function walk(name, label) {
+      const schedule = schedules[name], own = mixture.label.map((k, j) => (k === label ? mixture.weight[j] : 0));
+      const start = mixture.mean.subarray(2 * own.indexOf(Math.max(...own))).slice(0, 2);
+      const path = [], p = [];
+      schedule.alphaBar.forEach((a, t) => {
+        const x = schedule.noise(Float64Array.from(start), t, TRACKED_EPS);
+        path.push(...x);
+        p.push(cfgedu.posterior(mixture, x, a));
+      });
+      return { path, p };
+    }
+
+    return ({ t, schedule: name, label }) => {
+      const schedule = schedules[name], a = schedule.alphaBar[t], key = `${name} ${label}`;
+      walks[key] = walks[key] || walk(name, label);
+      const { path, p } = walks[key], snr = t === 0 ? "infinite" : general(a / (1 - a), 2);
+      const chances = Array.from(p[t], (v) => fixed(v, 3)).join(", ");
+      const text = `t = ${t}: alpha-bar = ${general(a, 4)}, SNR = ${snr}; ` +
+        `p(y | x_t) of the star, classes 0 to ${K - 1}: ${chances}`;
+
+      function draw([left, middle, right]) {
+        const x = schedule.noise(x0, t, eps);
+        for (let k = 0; k < K; k++) {
+          left.dots(cfgedu.rowsOf(x, y, k), { color: color(k), radius: 1.5, alpha: 0.55 });
+        }
+        left.line(path.slice(0, 2 * t + 2), { width: 1.3 });
+        left.marks(path.slice(2 * t, 2 * t + 2), "*", { color: color(label), size: 10, edge: GUIDED });
+        left.title(`$x_t$ at t = ${t}, ${name}`);
+        left.frame();
+        cfgedu.classBars(middle, p[t], mixture.prior);
+        middle.frame();
+        for (let k = 0; k < K; k++) {
+          right.line([0, mixture.prior[k], schedule.T, mixture.prior[k]], { color: color(k), dash: [4, 3], width: 1 });
+          right.line(p.flatMap((chance, at) => [at, chance[k]]), { color: color(k), width: 2 });
+        }
+        right.line([t, 0, t, 1.15], { width: 1 });
+        p[t].forEach((chance, k) => right.dots([t, chance], { color: color(k), radius: 3.5, edge: GUIDED }));
+        right.frame();
+      }
+      return { text, draw };
+    };
+  }
+
+  cfgedu.scenes.noise_explorer = {
+    make,
+    panels: [
+      plane({ xlabel: "$x_1$", ylabel: "$x_2$" }),
+      {
+        ...PROBABILITIES, x: [-0.6, 2.6], xticks: [0, 1, 2], ratio: 0.5, title: "$p(y|x_t)$ now", xlabel: "class y",
+        legend: [{ label: "prior $p(y)$", color: GUIDED }],
+      },
+      {
+        ...PROBABILITIES, x: [0, 1000], xticks: [0, 250, 500, 750, 1000], xlabel: "time t",
+        title: "$p(y|x_t)$ on the way; dashed: prior",
+        legend: [0, 1, 2].map((k) => ({ label: `class ${k}`, color: CLASSES[k] })),
+      },
+    ],
+  };
+})();

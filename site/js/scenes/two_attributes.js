@@ -1,0 +1,71 @@
+// Two attributes: one cloud, two scales, one for each attribute, two formulas, and a negative condition.
+
+(function () {
+  "use strict";
+  const { NULL, CLASSES, GUIDED, grid, plane, fixed, percent, general } = cfgedu;
+  const FIRST = ["left", "right"], SECOND = ["down", "up"]; // the values of the two attributes
+  const POINTS = 256, STEPS = 20, PIXELS = 71, DEPTH = 5;
+  const PLACES = FIRST.flatMap((a) => SECOND.map((b) => `${a}, ${b}`));
+
+  function make() {
+    const schedule = cfgedu.straight(), [a, b] = cfgedu.twoAttributes();
+    const label = a.label.map((k, j) => 2 * k + b.label[j]);
+    const both = cfgedu.makeMixture(a.means, [...a.std], [...a.weight], label);
+    const [joint, first, second] = [both, a, b].map((mixture) => cfgedu.denoiser(mixture, schedule));
+    const conditions = { none: [joint, NULL] };
+    FIRST.forEach((name, k) => (conditions[name] = [first, k]));
+    SECOND.forEach((name, k) => (conditions[name] = [second, k]));
+    PLACES.forEach((name, k) => (conditions[name] = [joint, k]));
+    const start = cfgedu.seeded(9).randn(2 * POINTS), times = cfgedu.evenAngles(schedule, STEPS);
+    const data = cfgedu.draw(both, 200000, cfgedu.seeded(3)); // where each combination's lowest hundredth ends
+    const lowest = PLACES.map((_, k) => cfgedu.edgeOfSupport(both, cfgedu.rowsOf(data.x0, data.y, k), k));
+    const log = cfgedu.logProb(both, grid(PIXELS), NULL), top = Math.max(...log);
+    const shade = log.map((value) => 255 * (1 - 0.35 * Math.max(0, 1 + (value - top) / DEPTH)));
+
+    const prediction = (name) => (x, t) => conditions[name][0](x, t, conditions[name][1]);
+
+    return ({ first: one, second: two, r_a: rA, r_b: rB, formula, negative }) => {
+      const [base, epsA, epsB, epsAB] = [negative, one, two, `${one}, ${two}`].map(prediction);
+
+      /** base + r_a (eps_a - base) + r_b (eps_ab - eps_a), or, summed, + r_b (eps_b - base) */
+      function composed(x, t) {
+        const atBase = base(x, t), atA = epsA(x, t), chained = formula === "chained";
+        const further = chained ? epsAB(x, t) : epsB(x, t), from = chained ? atA : atBase;
+        return atBase.map((e, i) => e + rA * (atA[i] - e) + rB * (further[i] - from[i]));
+      }
+
+      const wanted = PLACES.indexOf(`${one}, ${two}`);
+      const x = cfgedu.sample(cfgedu.ddimStep, composed, schedule, start, wanted, times);
+      const p = cfgedu.posterior(both, x), own = (k) => cfgedu.mean(p.filter((_, i) => i % 4 === k));
+      const shares = PLACES.map((_, k) => own(k)), i = FIRST.indexOf(one), j = SECOND.indexOf(two);
+      const [pA, pB] = [shares[2 * i] + shares[2 * i + 1], shares[j] + shares[2 + j]];
+      const outside = cfgedu.mean(cfgedu.logProb(both, x, wanted).map((value) => (value < lowest[wanted] ? 1 : 0)));
+      const baseline = negative === "none" ? "no condition" : negative;
+      const text = `${formula}, r_a = ${fixed(rA, 2)}, r_b = ${fixed(rB, 2)}, baseline: ${baseline}. ` +
+        `Means over the samples: p(${one} | x) = ${fixed(pA, 2)}, p(${two} | x) = ${fixed(pB, 2)}; ` +
+        `${percent(outside)} lie off the data of ${one}, ${two}`;
+
+      function draw([left, right]) {
+        left.image(PIXELS, (k, pixel) => pixel.fill(shade[k]));
+        left.dots(x, { color: CLASSES[wanted], radius: 1.7, alpha: 0.6 });
+        left.title(`guided to: ${one} with ${general(rA)}, ${two} with ${general(rB)}`);
+        left.frame();
+        cfgedu.classBars(right, shares, both.prior);
+        right.frame();
+      }
+      return { text, draw };
+    };
+  }
+
+  cfgedu.scenes.two_attributes = {
+    make,
+    panels: [
+      plane({ ylabel: "$x_2$" }),
+      {
+        x: [-0.6, 3.6], y: [0, 1.02], yticks: [0, 0.2, 0.4, 0.6, 0.8, 1], ratio: 0.8, title: "mean of $p(a, b|x)$",
+        xticks: PLACES.map((name, k) => [k, name.replace(", ", ",\n")]), below: 14,
+        legend: [{ label: "share of the data", color: GUIDED }],
+      },
+    ],
+  };
+})();

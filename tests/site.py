@@ -1,0 +1,51 @@
+"""The page's JavaScript, asked from Python in Playwright's own node; what the tests of the web edition share."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.site_data import SCRIPTS, STYLE, write_data
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests/site_golden.js"
+
+
+PLAYWRIGHT = importlib.util.find_spec("playwright")
+needs_node = pytest.mark.skipif(
+    PLAYWRIGHT is None, reason="playwright, whose node runs the page's scripts, comes with `course.py browser`"
+)
+
+
+def node() -> Path:
+    """The node that Playwright's wheel holds."""
+    return Path(PLAYWRIGHT.origin).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
+
+
+def ask(questions: list[dict], scripts: list[Path]) -> list:
+    """The answers of the scripts, loaded in this order, to questions of `site_golden.js`."""
+    command = [node(), GOLDEN, *scripts]
+    done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def bare_page(folder: Path, names) -> Path:
+    """A page with the demos alone, for file://, without the pictures that a real page shows until they live."""
+    shutil.copytree(ROOT / "site/js", folder, dirs_exist_ok=True)
+    write_data(folder)
+    figures = "\n".join(f'<figure class="cfgedu-demo" data-demo="{name}"></figure>' for name in names)
+    scripts = "\n".join(f'<script defer src="{script}"></script>' for script in SCRIPTS)
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n'
+    style = f'<link rel="stylesheet" href="{STYLE}">'
+    size = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    look = "<style>:root { color-scheme: light dark } body { margin: 12px; max-width: 1000px }</style>"
+    page = folder / "page.html"
+    page.write_text(
+        f"{head}{style}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8"
+    )
+    return page

@@ -1,0 +1,90 @@
+// node site_golden.js SCRIPT.. < questions.json > answers.json: what the page's world says, for test_site_world.py.
+
+"use strict";
+const fs = require("fs");
+const vm = require("vm");
+
+process.argv.slice(2).forEach((path) => vm.runInThisContext(fs.readFileSync(path, "utf8"), { filename: path }));
+const cfgedu = globalThis.cfgedu;
+
+const made = {};
+const once = (name) => (made[name] = made[name] || cfgedu[name]());
+const worldOf = ([name, part]) => (part === undefined ? once(name) : once(name)[part]);
+const points = (x) => Float64Array.from(x.flat());
+const scenes = {};
+
+const answers = {
+  schedule: ({ schedule }) => once(schedule).alphaBar,
+  grid: ({ schedule, steps }) => once(schedule).grid(steps),
+  evenAngles: ({ schedule, steps }) => cfgedu.evenAngles(once(schedule), steps),
+  mixture: ({ world }) => {
+    const { mean, std, weight, label, prior } = worldOf(world);
+    return [...mean, ...std, ...weight, ...label, ...prior];
+  },
+  convert: ({ schedule, t, x, u }) => {
+    const s = once(schedule);
+    return ["noise", "x0", "eps", "score", "v"].flatMap((name) => [...s[name](points(x), t, points(u))]);
+  },
+  logProb: ({ world, x, y, a }) => cfgedu.logProb(worldOf(world), points(x), y, a),
+  posterior: ({ world, x, a }) => cfgedu.posterior(worldOf(world), points(x), a),
+  eps: ({ world, schedule, t, x, y }) => cfgedu.denoiser(worldOf(world), once(schedule))(points(x), t, y),
+  pair: ({ world, schedule, t, x, y }) => {
+    const model = cfgedu.denoiser(worldOf(world), once(schedule));
+    return cfgedu.nullPair(model)(points(x), t, y).flatMap((part) => [...part]);
+  },
+  vector: ({ world, schedule, t, x, y }) => {
+    const s = once(schedule);
+    return cfgedu.guidanceVector(cfgedu.nullPair(cfgedu.denoiser(worldOf(world), s)), s)(points(x), t, y);
+  },
+  trajectory: ({ world, schedule, sampler, method, r, eta, steps, x, y, z }) => {
+    const s = once(schedule), pair = cfgedu.nullPair(cfgedu.denoiser(worldOf(world), s)), draws = z.values();
+    const scale = r.length === 3 ? cfgedu.within(...r) : r.length ? Float64Array.from(r) : r;
+    const model = {
+      guided: () => cfgedu.guided(pair, scale),
+      rescaled: () => cfgedu.rescaledX0(pair, scale, s),
+      projected: () => cfgedu.projected(pair, scale, s),
+      threshold: () => cfgedu.dynamicThreshold(cfgedu.guided(pair, scale), s),
+    }[method]();
+    const step = cfgedu.SAMPLERS[sampler], taken = (...given) => step(...given, eta);
+    const walk = cfgedu.trajectory(taken, model, s, points(x), y, steps, () => points(draws.next().value));
+    return walk.flatMap((state) => [...state]);
+  },
+  metrics: ({ world, x, y }) => {
+    const mixture = worldOf(world), at = points(x);
+    return ["spread", "meanPosterior", "classAccuracy", "lostShare"].map((name) => cfgedu[name](mixture, at, y));
+  },
+  edges: ({ world, x, y, seed }) => {
+    const mixture = worldOf(world), at = points(x);
+    const off = cfgedu.offSupport(mixture, at, y, cfgedu.seeded(seed), 0.01, 2000);
+    return [...[-1, 0, 1].map((label) => cfgedu.edgeOfSupport(mixture, at, label)), off];
+  },
+  numbers: ({ seed, n }) => {
+    const generator = cfgedu.seeded(seed);
+    return [...generator.rand(5), generator.double(), ...generator.randn(n), ...generator.rand(700), ...generator.randint(3, 89, 9)];
+  },
+  draw: ({ world, n, seed }) => {
+    const { x0, y } = cfgedu.draw(worldOf(world), n, cfgedu.seeded(seed));
+    return [...x0, ...y];
+  },
+  drawX0: ({ world, x, y, a, n, seed }) => {
+    return cfgedu.drawX0(worldOf(world), points(x), y, a, n, cfgedu.seeded(seed));
+  },
+  format: ({ value, digits }) => {
+    return [cfgedu.fixed(value, digits), cfgedu.percent(value, digits), cfgedu.general(value, digits + 1)];
+  },
+  readout: ({ scene, state }) => {
+    scenes[scene] = scenes[scene] || cfgedu.scenes[scene].make();
+    return scenes[scene](state).text;
+  },
+};
+
+const questions = JSON.parse(fs.readFileSync(0, "utf8"));
+const found = questions.map(({ ask, ...given }) => {
+  try {
+    const answer = answers[ask](given);
+    return typeof answer === "string" || typeof answer[0] === "string" ? answer : Array.from(answer, Number);
+  } catch (error) {
+    return `${error}`; // of a planted error: no number, so not the package's
+  }
+});
+process.stdout.write(JSON.stringify(found));

@@ -1,0 +1,195 @@
+"""The live demos of the web edition in a browser, from a file, as a hand, a keyboard and an address move them."""
+
+import shutil
+
+import pytest
+
+from tests.site import bare_page
+from tools.browser import PROGRAMS, QUIET
+from tools.site_data import DEMOS
+
+SEEN = 25  # of 255: a change of a colour that is seen
+START = {  # in which every control matters
+    "two_attributes": "r_a=3",  # at r_a = r_b = 1 no negative condition does
+    "trajectory_player": "sampler=DDIM",  # no other sampler has an eta
+    "contested_mode": "method=rescaled, x0",  # plain guidance does not feel that the world is turned
+}
+CHANGES = {"scales": "r=4", "guidance_vector": "r=5&guidance_vector.t=400", "loss_explorer": "label=1"}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: `course.py browser` does that"
+    )
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip("neither Chromium nor Chrome nor Edge was found")
+    with sync.sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=program, args=[*QUIET, "--no-sandbox"])
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return bare_page(tmp_path_factory.mktemp("site"), DEMOS).as_uri()
+
+
+@pytest.fixture
+def opened(chromium, address):
+    """opened(hash, width) -> a page with all demos; at the end no script may have failed, nothing been asked for."""
+    contexts, errors, asked = [], [], []
+
+    def make(hash="", width=1280):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address + hash)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not errors
+    assert [url for url in asked if not url.startswith("file:")] == []
+
+
+def live(page, name):
+    """The demo, once it is drawn."""
+    figure = page.locator(f"figure[data-demo={name}]")
+    figure.scroll_into_view_if_needed()
+    page.locator(f"figure[data-demo={name}][data-ms]").wait_for()
+    return figure
+
+
+def told(page, figure):
+    """The readout, once no frame is waited for."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return figure.locator(".cfgedu-readout").text_content()
+
+
+def change(figure) -> int:
+    """The largest change of a colour, from 0 to 255, since the last call; smoothed, as browsers differ from frame to
+
+    frame in how they draw the rim of a letter.
+    """
+    return figure.locator("canvas").evaluate("""(canvas) => {
+        const small = document.createElement("canvas");
+        [small.width, small.height] = [canvas.width / 4, canvas.height / 4];
+        const ctx = small.getContext("2d", { willReadFrequently: true });
+        ctx.imageSmoothingQuality = "high";
+        ctx.drawImage(canvas, 0, 0, small.width, small.height);
+        const now = ctx.getImageData(0, 0, small.width, small.height).data, before = canvas.kept || now;
+        canvas.kept = now;
+        return now.reduce((most, value, i) => Math.max(most, Math.abs(value - before[i])), 0);
+    }""")
+
+
+def go(page, figure, name, changes):
+    """Opens the address of a state, as a link would; the readout then."""
+    page.evaluate(f"history.replaceState(null, '', '#'); location.hash = '{name}.{changes}'")
+    return told(page, figure)
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_every_control_answers_the_keyboard(opened, name):
+    page = opened()
+    figure = live(page, name)
+    start = go(page, figure, name, START.get(name, ""))
+    change(figure)
+    controls = figure.locator("input, select")
+    for k in range(controls.count()):
+        control = controls.nth(k)
+        forward = control.evaluate("(c) => c.max ? c.value !== c.max : c.selectedIndex + 1 < c.options.length")
+        control.focus()
+        for _ in range(12 if control.get_attribute("type") == "range" else 1):
+            page.keyboard.press("ArrowRight" if forward else "ArrowLeft")
+        assert told(page, figure) != start, f"{control.get_attribute('id')} leaves the readout"
+        assert change(figure) > SEEN, f"{control.get_attribute('id')} leaves the picture"
+        assert go(page, figure, name, START.get(name, "")) == start
+        assert change(figure) > SEEN, f"{control.get_attribute('id')} does not go back"
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_reset_brings_the_first_picture_back(opened, name):
+    page = opened()
+    figure = live(page, name)
+    start = told(page, figure)
+    change(figure)
+    control = figure.locator("input").first
+    control.press("End" if control.evaluate("(c) => c.value !== c.max") else "Home")
+    assert told(page, figure) != start
+    figure.get_by_role("button", name="reset").press("Enter")
+    assert told(page, figure) == start
+    assert change(figure) < SEEN
+
+
+@pytest.mark.parametrize("name", ["guidance_vector", "score_explorer", "score_mixer"])
+def test_a_hand_drags_the_point(opened, name):
+    page = opened()
+    figure = live(page, name)
+    before, box = told(page, figure), figure.locator(".cfgedu-drag").first.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"], steps=5)
+    page.mouse.up()
+    assert told(page, figure) != before
+    point = [figure.locator(f"#cfgedu-{name}-{side}").input_value() for side in ("px", "py")]
+    assert [float(side) for side in point] == pytest.approx([0.2 * 5.5, 0.3 * 5.5], abs=0.06)
+    page.mouse.move(box["x"], box["y"])
+    assert [figure.locator(f"#cfgedu-{name}-{side}").input_value() for side in ("px", "py")] == point  # it is let go
+
+
+@pytest.mark.parametrize(("name", "changes"), CHANGES.items())
+def test_the_address_carries_the_state(opened, name, changes):
+    page = opened(f"#{name}.{changes}")
+    figure = live(page, name)
+    moved = told(page, figure)
+    figure.get_by_role("button", name="reset").click()
+    assert told(page, figure) != moved
+    page.wait_for_function(f"!location.hash.includes('{name}')")
+    assert go(page, figure, name, changes) == moved
+    assert go(page, figure, name, f"{changes.split('=')[0]}=nonsense") != moved  # what no control allows is left out
+
+
+def test_a_moved_control_is_written_into_the_address_beside_other_demos(opened):
+    page = opened("#scales.r=4")
+    figure = live(page, "loss_explorer")
+    figure.locator("input").press("ArrowRight")
+    page.wait_for_function("location.hash === '#scales.r=4&loss_explorer.bucket=6'")
+
+
+def test_places_play_and_code(opened):
+    page = opened()
+    figure = live(page, "score_mixer")
+    figure.get_by_role("button", name="far in the noise").click()
+    assert told(page, figure).startswith("t = 500 ")
+    figure.get_by_role("button", name="as code").press("Enter")
+    code = figure.locator("pre").text_content()
+    assert code.splitlines()[-1] == "demo.still(t=500, px=0.0, py=1.3)"
+    compile(code, "cell", "exec")
+    play = figure.get_by_role("button", name="play time t")
+    play.click()
+    page.wait_for_function("document.querySelector('#cfgedu-score_mixer-t').value > 600")
+    figure.get_by_role("button", name="stop").click()
+    stopped = told(page, figure)
+    page.wait_for_timeout(300)
+    assert told(page, figure) == stopped
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_nothing_is_wider_than_a_phone(opened, width):
+    page = opened(width=width)
+    for name in DEMOS:
+        figure = live(page, name)
+        assert figure.locator("canvas").bounding_box()["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_demo_without_a_scene_keeps_its_picture(opened):
+    page = opened()
+    page.evaluate("document.querySelector('figure').insertAdjacentHTML('beforebegin', '<figure class=\"cfgedu-demo\" "
+                  "data-demo=\"unknown\"><img alt=\"a picture\"></figure>')")  # fmt: skip
+    page.evaluate("dispatchEvent(new Event('DOMContentLoaded'))")
+    assert page.locator("figure[data-demo=unknown] > img").count() == 1
+    assert page.locator("figure[data-demo=unknown] canvas").count() == 0

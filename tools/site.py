@@ -1,0 +1,176 @@
+"""`course.py site [--open]`: the web edition in build/site/, from the outputs that the notebooks store; nothing runs.
+
+It is a folder of plain files: it opens by double-click, without a network, and from any static host. Sources and
+figures are put together in build/site-sources/ (by tools/site_cells.py and tools/site_pages.py), then Sphinx makes the
+pages (site/conf.py).
+"""
+
+import argparse
+import gzip
+import io
+import re
+import shutil
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+from cfgedu.saving import DEMO
+from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
+from tools.site_data import SCRIPTS, STYLE, write_data
+from tools.site_pages import front, gallery, questions, rows, solutions_list, symbols
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build/site"
+HERO = "guidance_vector"
+
+
+# ---------------------------------------------------------------- figures
+
+
+def smaller(png, twice=False):
+    """(bytes of a WebP file, width, height) with every pixel as it was.
+
+    A picture with two pixels for each of the page's may lose some, where that saves much: it is then a smooth field.
+    """
+    with Image.open(io.BytesIO(png)) as picture:
+        exact = webp(picture, lossless=True, quality=80)
+        smooth = webp(picture, quality=90) if twice else exact
+        return (smooth if len(smooth) < 0.7 * len(exact) else exact), *picture.size
+
+
+def webp(picture, **look):
+    """The picture on white as a WebP file."""
+    drawn, stored = picture.convert("RGBA"), io.BytesIO()
+    ground = Image.new("RGBA", drawn.size, "white")
+    ground.alpha_composite(drawn)
+    ground.convert("RGB").save(stored, "WEBP", method=4, **look)
+    return stored.getvalue()
+
+
+def painter(folder, page, up, drawn):
+    """A function for the cells of a page: (png, cell's id, width on the page or None) -> Picture.
+
+    It writes the picture into the folder, and remembers it in `drawn` under the cell's id, its address from the root.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def picture(png, cell, width):
+        name = f"{page}-{cell}.webp"
+        data, wide, high = smaller(png, twice=bool(width))
+        (folder / name).write_bytes(data)
+        width = width or wide
+        drawn[cell] = Picture(f"figures/{name}", width, round(high * width / wide))
+        return drawn[cell]._replace(address=up + drawn[cell].address)
+
+    return picture
+
+
+# ---------------------------------------------------------------- sources
+
+
+def notebooks_in(folder):
+    """{name: notebook} of a folder, in order."""
+    return {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("*.ipynb"))}
+
+
+def pages(root, figures):
+    """{file: its text} of every page; the pictures are written into the folder `figures`."""
+    lessons, answers = notebooks_in(root / "notebooks"), notebooks_in(root / "notebooks/solutions")
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    titles = {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
+    made, entries = {}, []
+    for name, notebook in lessons.items():
+        drawn = {}
+        made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(figures, name, "../", drawn))
+        for cell, output in demos_of(notebook):
+            entries.append((name[:2], titles[name], f"notebooks/{name}", output.data[DEMO], drawn[cell.id]))
+    for name, notebook in answers.items():
+        picture = painter(figures, f"solutions-{name}", "../../", {})
+        made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
+    hero = next(demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO)
+    minutes = {name[:2]: minutes_of(notebook) for name, notebook in lessons.items()}
+    return made | {
+        "index.md": front(readme, minutes, hero),
+        "symbols.md": symbols(readme),
+        "gallery.md": gallery(entries),
+        "docs/questions.md": questions((root / "docs/questions.md").read_text(encoding="utf-8")),
+        "docs/diffusers.md": (root / "docs/diffusers.md").read_text(encoding="utf-8"),
+        "notebooks/solutions/index.md": solutions_list(answers),
+    }
+
+
+def write_sources(sources, root=ROOT):
+    """What Sphinx reads, below `sources`; figures, notebooks and scripts, which it copies, in the folder `extra`."""
+    for name, text in pages(root, sources / "extra/figures").items():
+        file = sources / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    shutil.copytree(root / "notebooks", sources / "extra/downloads", ignore=shutil.ignore_patterns(".*"))
+    scripts = sources / "extra/js"
+    shutil.copytree(root / "site/js", scripts)
+    write_data(scripts)
+    for script in scripts.rglob("*.js"):
+        script.write_text(bare(script.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def bare(script):
+    """A script without the lines that are comments and without indentation: a quarter less for a reader to load."""
+    script = re.sub(r"^[ \t]*/\*.*?\*/[ \t]*\n", "", script, flags=re.DOTALL | re.MULTILINE)
+    script = re.sub(r"^[ \t]*//.*\n", "", script, flags=re.MULTILINE)
+    return re.sub(r"^[ \t]+", "", script, flags=re.MULTILINE)
+
+
+# ---------------------------------------------------------------- the site
+
+
+def build(out=OUT, root=ROOT):
+    """Builds the site anew in `out`; returns the warnings of Sphinx, "" where there are none."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    sources, doctrees = out.with_name(f"{out.name}-sources"), out.with_name(f"{out.name}-doctrees")
+    for folder in (out, sources, doctrees):
+        shutil.rmtree(folder, ignore_errors=True)
+    write_sources(sources, root)
+    warnings = io.StringIO()
+    with patch_docutils(str(root / "site")), docutils_namespace():
+        given = {"html_extra_path": [str(sources / "extra")], "demo_style": STYLE, "demo_scripts": list(SCRIPTS)}
+        app = Sphinx(sources, root / "site", out, doctrees, "html", given, status=None, warning=warnings, freshenv=True)
+        app.build()
+    for left in (".buildinfo", "objects.inv"):
+        (out / left).unlink(missing_ok=True)
+    (out / ".nojekyll").touch()  # GitHub's pages would leave out the folder _static
+    return warnings.getvalue()
+
+
+def told(out, seconds):
+    """What was built, in one line."""
+    size = {path: path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    pages = [path for path in size if path.suffix == ".html"]
+    heaviest = max(len(gzip.compress(path.read_bytes())) for path in pages)
+    return (
+        f"{len(pages)} pages, {sum(size.values()) / 1e6:.1f} MB, the longest {heaviest / 1e3:.0f} kB compressed, in "
+        f"{seconds:.0f} s: {out / 'index.html'}"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="course.py site", description=__doc__.splitlines()[0])
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    options = parser.parse_args()
+    began = time.monotonic()
+    warnings = build()
+    if warnings:
+        print(warnings, file=sys.stderr)
+        sys.exit("The site is built, with the warnings above.")
+    print(told(OUT, time.monotonic() - began))
+    if options.open:
+        webbrowser.open((OUT / "index.html").as_uri())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""`course.py browser --site [PAGE ...]`: the web edition in build/site/, looked at in headless Chromium.
+
+Every page is opened from its folder and from a server on this machine, with every other host out of reach: light on a
+wide screen and dark on a phone. Nothing may be asked for outside, fail to load, or show an error; nothing may stick out
+of a phone's screen; every picture must load; axe-core may find nothing serious; the search must find what it is asked
+for. build/site-shots/ then holds pictures of some pages. Words choose pages: `06` those that have it in their name.
+"""
+
+import argparse
+import contextlib
+import functools
+import http.server
+import importlib.util
+import shutil
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from tools import browser
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT / "build/site"
+SHOTS = ROOT / "build/site-shots"
+SHOWN = ("index", "gallery", "docs/questions", "notebooks/00_start_here", "notebooks/06_guidance_vector")
+SHOWN += ("notebooks/12_mnist", "notebooks/solutions/06_guidance_vector")
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+LOOKS = {"wide-light": (WIDE, "light"), "phone-dark": (PHONE, "dark")}
+SEARCHES = {"guidance vector": "06_guidance_vector", "autoguidance": "14_other_baselines", "tweedie": "02_score"}
+WAIT = 20_000  # milliseconds for a page and for an answer of the search
+
+EVERYTHING_LOADS = """async () => {
+  const pictures = [...document.images];
+  for (const picture of pictures) picture.loading = "eager";
+  await Promise.all(pictures.map((picture) => picture.decode().catch(() => {})));
+  return pictures.filter((picture) => !picture.naturalWidth).map((picture) => picture.src);
+}"""
+STICKS_OUT = """() => document.documentElement.scrollWidth > innerWidth
+  ? [`the page is ${document.documentElement.scrollWidth} pixels wide on a screen of ${innerWidth}`] : []"""
+RUN_AXE = """async () => (await axe.run({exclude: [".katex"]}, {preload: false})).violations
+  .filter((found) => ["serious", "critical"].includes(found.impact))
+  .map((found) => `axe: ${found.id} (${found.impact}), ${found.nodes.length} x, at ${found.nodes[0].target}`)"""
+
+
+def axe():
+    """The script of axe-core."""
+    spec = importlib.util.find_spec("axe_playwright_python")
+    if spec is None:
+        raise SystemExit("axe-core is missing: `python3 course.py browser` installs it.")
+    return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def pages(words=(), site=SITE):
+    """The pages of the site, as names without .html; those that have one of the words in their name."""
+    names = [path.relative_to(site).with_suffix("").as_posix() for path in sorted(site.rglob("*.html"))]
+    if not names:
+        raise SystemExit("There is no site in build/site: `python3 course.py site` builds it.")
+    names = [name for name in names if not words or any(word in name for word in words)]
+    if not names:
+        raise SystemExit(f"No page has {' or '.join(words)} in its name.")
+    return names
+
+
+@contextlib.contextmanager
+def served(site=SITE):
+    """The site on a free port of this machine; gives its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def watched(context, home):
+    """A page whose troubles go into the list that comes with it: what it asks for outside, misses or reports."""
+    troubles = []
+
+    def route(route):
+        address = route.request.url
+        if address.startswith((home, "data:", "blob:")):
+            route.continue_()
+        else:
+            troubles.append(f"asks for {address}")
+            route.abort()
+
+    context.route("**/*", route)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+    page.on("console", lambda line: troubles.append(f"console: {line.text}") if line.type == "error" else None)
+    page.on("requestfailed", lambda request: troubles.append(f"did not get {request.url}"))
+    page.on("response", lambda answer: troubles.append(f"{answer.status} for {answer.url}") if not answer.ok else None)
+    return page, troubles
+
+
+def looked_at(program, home, names, look, script):
+    """[(page, trouble)] of the pages, each opened once with this look."""
+    viewport, scheme = LOOKS[look]
+    context = program.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    page, troubles = watched(context, home)
+    found = []
+    for name in names:
+        page.goto(f"{home}/{quote(name)}.html", wait_until="load")
+        troubles += [f"does not show {address}" for address in page.evaluate(EVERYTHING_LOADS)]
+        troubles += page.evaluate(STICKS_OUT)
+        if script:
+            page.evaluate(script)
+            troubles += page.evaluate(RUN_AXE)
+        found += [(name, trouble) for trouble in troubles]
+        troubles.clear()
+    context.close()
+    return found
+
+
+def searched(program, home):
+    """[(page, trouble)]: what the search does not find, or what goes wrong while it looks."""
+    context = program.new_context(viewport=WIDE)
+    page, troubles = watched(context, home)
+    for words, wanted in SEARCHES.items():
+        page.goto(f"{home}/search.html?q={quote(words)}")
+        page.wait_for_function("document.querySelector('#search-results .search-summary')?.textContent.match(/\\d/)")
+        page.wait_for_load_state("networkidle")  # excerpts come later, from a server
+        links = page.eval_on_selector_all("#search-results li a", "links => links.map((link) => link.href)")
+        if not any(wanted in urlsplit(link).path for link in links):
+            troubles.append(f"{words!r} does not lead to {wanted}")
+    context.close()
+    return [("search", trouble) for trouble in troubles]
+
+
+def shots(program, home, names, folder=SHOTS):
+    """Pictures of the pages: the first screens, wide and on a phone, light and dark."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for scheme in ("light", "dark"):
+        for width, viewport in {"wide": WIDE, "phone": PHONE}.items():
+            context = program.new_context(viewport=viewport, color_scheme=scheme)
+            page, _ = watched(context, home)
+            for name in names:
+                page.goto(f"{home}/{name}.html", wait_until="load")
+                page.evaluate(EVERYTHING_LOADS)
+                page.screenshot(path=folder / f"{name.replace('/', '-')}-{width}-{scheme}.png")
+            context.close()
+
+
+def main(words=None):
+    parser = argparse.ArgumentParser(prog="course.py browser --site", description=__doc__.splitlines()[0])
+    parser.add_argument("words", nargs="*", metavar="PAGE", help="pages with this in their name (default: all)")
+    parser.add_argument("--chromium", metavar="PATH", help="the browser to use")
+    options = parser.parse_args(words)
+    names, script = pages(options.words), axe()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, served() as address:
+        program = playwright.chromium.launch(executable_path=browser.find_browser(options.chromium), args=browser.QUIET)
+        found = [trouble for look in LOOKS for trouble in looked_at(program, SITE.as_uri(), names, look, script)]
+        found += looked_at(program, address, names, "wide-light", None)
+        for home in (SITE.as_uri(), address):
+            found += searched(program, home)
+        shots(program, address, [name for name in SHOWN if name in names])
+        program.close()
+    for name, trouble in dict.fromkeys(found):
+        print(f"{name}: {trouble}", file=sys.stderr)
+    if found:
+        sys.exit(f"{len({name for name, _ in found})} of {len(names)} pages are not as they should be.")
+    print(f"{len(names)} pages, from the folder and from a server, wide and on a phone: as they should be.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What the live demos of the web edition need: their scripts in order, and their controls, as the demos have them.
+
+A demo's controls, presets, play button and the panels that a hand moves in are described once, in Python; `write_data`
+writes them down for the page, beside the scripts of `site/js`.
+"""
+
+import importlib
+import json
+from pathlib import Path
+
+from cfgedu.widgets.live import LiveFigure
+from cfgedu.widgets.page import panel
+
+DEMOS = {  # the demos whose scenes are ported and their modules, in the order of the notebooks
+    "scales": "scales",
+    "noise_explorer": "noise",
+    "score_explorer": "score",
+    "loss_explorer": "loss_floors",
+    "trajectory_player": "trajectories",
+    "score_mixer": "mixing",
+    "guidance_vector": "guidance_vector",
+    "tilted_against_guided": "tilted",
+    "sampling_lab": "lab",
+    "contested_mode": "contested",
+    "two_attributes": "attributes",
+}
+DATA, STYLE = "demos.js", "demo.css"
+WORLD = ("random.js", "world.js", "sampling.js", "metrics.js", "variants.js", "format.js")
+SCENES = ("stage.js", "contour.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
+SCRIPTS = (*WORLD, *SCENES, DATA, "mount.js")  # in the order in which a page has to load them
+
+
+def demo(name: str) -> LiveFigure:
+    """The demo of a scene as the page has it: in its own world, with exact scores."""
+    return getattr(importlib.import_module(f"cfgedu.widgets.{DEMOS[name]}"), f"{name}_demo")()
+
+
+def control(name: str, widget) -> dict:
+    """A control as plain data: a slider's ends and step, or a list's [[text, value], ...]."""
+    found = {"name": name, "label": widget.description, "value": widget.value}
+    if hasattr(widget, "options"):
+        options = [option if isinstance(option, tuple) else (str(option), option) for option in widget.options]
+        return found | {"options": [list(option) for option in options]}
+    return found | {"min": widget.min, "max": widget.max, "step": widget.step, "float": isinstance(widget.value, float)}
+
+
+def described(live: LiveFigure) -> dict:
+    """A demo as plain data."""
+    places = [panel(ax, None, None)["box"] for ax in live.figure.axes]
+    hands = [(places.index(part["box"]), part["x"], part["y"]) for part in live.picture.panels]
+    return {
+        "module": getattr(live.scene, "func", live.scene).__module__,
+        "alt": live.alt,
+        "size": live.size,
+        "start": live.state,
+        "controls": [control(name, widget) for name, widget in live.controls.items()],
+        "presets": live.presets,
+        "play": live.picture.plays or None,
+        "drag": [{"panel": k, "x": x and x[0], "y": y and y[0]} for k, x, y in hands],
+    }
+
+
+def write_data(folder: Path) -> Path:
+    """Writes demos.js, a script that holds all demos as plain data, into the folder of the scripts."""
+    data = {name: described(demo(name)) for name in DEMOS}
+    path = Path(folder) / DATA
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).demos = {text};\n", encoding="utf-8")
+    return path
