@@ -81,12 +81,12 @@ def test_still_names_the_state_where_a_name_is_unknown():
 
 def test_a_picture_of_the_same_shape_moving_and_at_rest():
     d = line_demo()
-    fast, sharp = pixels(d.fast()), pixels(d.sharp())
+    fast, sharp = pixels(d.drawing.fast()), pixels(d.drawing.sharp())
     assert fast.shape == (200, 300, 3)
     assert sharp.shape == (400, 600, 3)
     halved = sharp.reshape(200, 2, 300, 2, 3).mean((1, 3))
     assert np.abs(halved - fast).mean() < 4  # the same drawing in the same place
-    np.testing.assert_array_equal(pixels(d.fast()), fast)  # drawing sharply leaves no trace
+    np.testing.assert_array_equal(pixels(d.drawing.fast()), fast)  # drawing sharply leaves no trace
 
 
 def test_every_control_moves_the_picture_and_the_readout():
@@ -106,6 +106,68 @@ def test_reset_brings_the_first_picture_back():
     d.set(height=5.0, color="blue")
     d.set(**d.start)
     assert d.picture.value == first
+
+
+PRESETS = {"high": {"height": 5.0}, "blue": {"color": "blue"}}
+
+
+def test_a_preset_is_the_start_with_its_changes():
+    d = line_demo(presets=PRESETS)
+    assert d.picture.presets == ["high", "blue"]  # a button each
+    d.set(height=3.0, color="blue")
+    d.go("high")
+    assert d.state == {"height": 5.0, "color": "red"}
+    d.go("blue")
+    assert d.state == {"height": 1.0, "color": "blue"}
+    with pytest.raises(TypeError, match="^line has no hight; the names of its state are height, color$"):
+        line_demo(presets={"high": {"hight": 5.0}})
+
+
+def answers(demo):
+    """The answers that a demo sends to its page, gathered."""
+    sent = []
+    demo.picture.send = lambda content, buffers=None: sent.append(content)
+    return sent
+
+
+def test_a_hand_in_the_picture_moves_the_controls_to_where_their_handles_can_stand():
+    d = line_demo(drag={0: (None, "height")})
+    sent = answers(d)
+    (panel,) = d.picture.panels
+    assert panel["x"] is None
+    assert panel["y"] == ["height", -10, 10]  # the ends of the axis
+    left, bottom, width, height = panel["box"]  # in shares of the picture
+    ends = d.figure.axes[0].transAxes.transform([(0, 0), (1, 1)]) / (300, 200)
+    np.testing.assert_allclose([(left, bottom), (left + width, bottom + height)], ends)
+    for moved, stands in ((3.14159, 3.1), (-10.0, 0.0), (8.98, 9.0)):
+        d.picture._handle_custom_msg({"n": 7, "state": {"height": moved}}, [])
+        assert d.state["height"] == stands
+        assert sent.pop() == {"answered": 7}
+    d.picture._handle_custom_msg({"n": 8, "state": {"height": 9.0}}, [])  # where it is: nothing to draw, but an answer
+    assert sent == [{"answered": 8}]
+
+
+def test_the_page_is_answered_after_its_picture_and_where_a_frame_fails():
+    d, order = line_demo(drag={0: (None, "height")}, presets=PRESETS), []
+    d.picture.send = lambda content, buffers=None: order.append(content["answered"])
+    d.picture.observe(lambda change: order.append("picture"), "value")
+    d.picture._handle_custom_msg({"n": 1, "preset": "high"}, [])
+    assert (order[0], order[-1]) == ("picture", 1)
+    with pytest.raises(ValueError, match="height"):
+        d.asked(d.picture, {"n": 2, "state": {"height": 10.0}}, [])
+    assert order[-1] == 2
+
+
+def test_a_play_button_goes_from_the_first_value_to_the_last():
+    plays = line_demo(play="height").picture.plays
+    assert (plays["name"], plays["label"]) == ("height", "height")
+    values = plays["values"]
+    assert (values[0], values[-1]) == (0, 10)
+    assert 30 < len(values) <= live.FRAMES
+    np.testing.assert_allclose(np.diff(values), 0.2)
+    assert live.frames("t", int_slider("t", 1, 1000, 150))["values"][:3] == [1, 14, 31]
+    assert live.frames("n", int_slider("n", 1, 4, 2))["values"] == [1, 2, 3, 4]
+    assert line_demo().picture.plays == {}
 
 
 def test_set_draws_once():
@@ -165,9 +227,8 @@ def test_what_a_notebook_stores_is_the_state_now():
     alt = "A line. The picture of a demo: running this cell makes it live."
     assert bundle[live.DEMO] == {"demo": "line", "state": {"height": 4.0, "color": "red"}, "alt": alt}
     assert metadata == {"image/png": {"alt": alt, "width": 300}}
-    stored, other = (
-        pixels(data) - pixels(d.sharp()) for data in (base64.b64decode(bundle["image/png"]), line_demo().sharp())
-    )
+    sharp, stored = pixels(d.drawing.sharp()), base64.b64decode(bundle["image/png"])
+    stored, other = (pixels(data) - sharp for data in (stored, line_demo().drawing.sharp()))
     assert np.abs(stored).mean() < 0.1 < np.abs(other).mean()  # in levels of 255
 
 
@@ -178,9 +239,11 @@ def test_an_error_shows_in_the_demo_and_is_raised():
         d.controls["height"].value = 10.0
     assert "ValueError: height must be &lt;= 9" in d.error.value
     assert d.picture.value == before
+    assert "cfgedu-stale" in d._dom_classes  # what is still seen belongs to another state: it turns grey
     assert not d.working.value
     d.controls["height"].value = 2.0
     assert not d.error.value
+    assert "cfgedu-stale" not in d._dom_classes
 
 
 def test_a_slow_scene_says_that_it_works():
@@ -209,7 +272,7 @@ def test_in_a_kernel_the_sharp_picture_follows_at_rest(monkeypatch):
 
 def test_two_threads_draw_whole_pictures():
     d = line_demo()
-    whole = {d.fast(), d.sharp()}
+    whole = {d.drawing.fast(), d.drawing.sharp()}
     seen = []
 
     def draw():
@@ -253,8 +316,7 @@ def test_every_control_is_named_by_its_tooltip():
 def test_it_has_a_name_in_words_and_no_address():
     d = line_demo()
     assert repr(d) == "LiveFigure: A line"
-    assert d.picture.tooltip == "A line"
-    assert d.picture.get_state()["description"] == ""  # what the browser's side asks for before it shows the tooltip
+    assert d.picture.alt == "A line"
 
 
 def test_controls_pass_their_options_on():

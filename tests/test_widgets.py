@@ -193,7 +193,7 @@ def test_its_code_draws_its_picture(name, demo, capsys):
     demo.set(**moves | first)
     exec(demo.code, dict(given(name)))
     assert capsys.readouterr().out == demo.update(**demo.state) + "\n"
-    figure, again, sharp = plt.gcf(), io.BytesIO(), Image.open(io.BytesIO(demo.sharp()))
+    figure, again, sharp = plt.gcf(), io.BytesIO(), Image.open(io.BytesIO(demo.drawing.sharp()))
     figure.set_dpi(100)
     figure.canvas.draw()
     figure.set_layout_engine("none")  # laid out where a demo is, then drawn as sharp
@@ -229,7 +229,7 @@ def test_what_a_notebook_stores(name, demo):
     assert demo.alt[0].isupper()
     assert not demo.alt.endswith(".")
 
-    data, sharp = base64.b64decode(bundle["image/png"]), Image.open(io.BytesIO(demo.sharp()))
+    data, sharp = base64.b64decode(bundle["image/png"]), Image.open(io.BytesIO(demo.drawing.sharp()))
     picture = Image.open(io.BytesIO(data))
     assert picture.size == sharp.size
     assert metadata["image/png"]["width"] * 2 == sharp.size[0]

@@ -122,4 +122,4 @@ def guidance_vector_demo(mixture: Mixture | None = None, schedule: Schedule | No
         **stage.point_sliders(1.2, 1.5),
     }
     alt = "Guidance vectors as arrows over the probability of the class, and the sum of vectors at one point"
-    return LiveFigure(scene, controls, size=(9.6, 5.2), alt=alt)
+    return LiveFigure(scene, controls, size=(9.6, 5.2), alt=alt, drag={0: ("px", "py")}, play="r")

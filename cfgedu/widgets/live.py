@@ -2,65 +2,36 @@
 
 A scene is a function x_scene(figure) -> update. It builds its artists once; update(**state) moves them to a plain
 state (numbers, strings) and returns a one-line readout. `LiveFigure` puts controls on it; the function x_demo beside
-the scene makes that demo, and its `still` draws one picture for the page. Artists that update moves are marked with
-`moving(...)`: while a control moves only these are drawn again, over a stored background.
-
-What costs time in a frame, so that a scene can avoid it: text (2 ms a line, more for formulas), ticks and legends (4 to
-9 ms each: keep axes and legends fixed), a smooth picture (7 ms for half a figure). Arrows, lines and contours cost well
-under 2 ms.
+the scene makes that demo, and its `still` draws one picture for the page. How a frame is drawn, and what it costs, is
+in `cfgedu.widgets.drawing`; what the page does with it in `picture.js`.
 """
 
 import asyncio
 import html
 import inspect
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 
 import ipywidgets as widgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from cfgedu.plots import STYLE
 from cfgedu.saving import DEMO
-from cfgedu.widgets.page import LOOK, Picture, png, small
+from cfgedu.widgets.drawing import MOVING_DPI, Drawing, Scene, drawing, moving
+from cfgedu.widgets.page import Picture, panel
 
-MOVING_DPI, REST_DPI, REST_AFTER = 100, 200, 0.25  # dots per inch while a control moves and at rest; seconds of rest
+__all__ = ["LiveFigure", "bound", "choice", "control", "int_slider", "moving", "slider"]  # what a scene needs
+
+REST_AFTER = 0.25  # seconds of rest, after which the picture is sharp
 SLOW = 0.1  # a frame above this many seconds shows "working"
 LETTER = 7.2  # pixels that a letter of the readout takes, in the mean, at most
+READABLE = 9  # pixels that the smallest letters of a picture have at least: in a narrower window it scrolls
+FRAMES = 60  # that a demo plays, at most
 
 INVITATION = "The picture of a demo: running this cell makes it live."
-
-# JupyterLab answers controls in a thread of their own while cells run in the main one: one drawing at a time.
-DRAWING = threading.RLock()
-
-Scene = Callable[[Figure], Callable[..., str]]
-
-
-@contextmanager
-def drawing():
-    """One drawing at a time, on one thread of torch: a frame is too small to share, and the browser needs a core."""
-    with DRAWING:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
-def moving(*artists):
-    """Mark artists that update changes: they are drawn again in every frame. Returns the artist, or all of them."""
-    for artist in artists:
-        artist.set_animated(True)
-    return artists[0] if len(artists) == 1 else artists
 
 
 def bound(scene: Scene, **given) -> Scene:
@@ -76,6 +47,10 @@ class LiveFigure(widgets.VBox):
     in words, a sentence without its full stop. `state` is plain data; `still` draws it as an ordinary figure, and
     `code` is a cell that does so. A browser sends the next value of a control once the last one was answered, so frames
     are dropped and never queue. A notebook stores the picture and the state beside the view.
+
+    presets: {name: changes}, a button each, that shows the start state with these changes, as `still` does.
+    drag: {k: (x, y)}: a press or drag in figure.axes[k] moves the controls x and y, None for a side that moves nothing.
+    play: the control that a play button moves from its first value to its last.
     """
 
     def __init__(
@@ -86,25 +61,33 @@ class LiveFigure(widgets.VBox):
         size: tuple[float, float] = (8, 4),
         alt: str,
         constants: Mapping | None = None,
+        presets: Mapping[str, Mapping] | None = None,
+        drag: Mapping[int, tuple[str | None, str | None]] | None = None,
+        play: str | None = None,
     ):
         self.controls, self.constants, self.alt = dict(controls), dict(constants or {}), alt
         self.start = {name: control.value for name, control in self.controls.items()}
         self.scene, self.size, self.seconds = scene, size, 0.0
-        self.background, self.rest, self.drawn = None, None, None
-        with drawing(), mpl.rc_context(STYLE):
-            self.figure = Figure(figsize=size, dpi=MOVING_DPI, layout="constrained")
-            self.canvas = FigureCanvasAgg(self.figure)
-            self.update = scene(self.figure)
-            text = self.update(**self.state)
-            self.canvas.draw()
-        self.figure.set_layout_engine("none")  # laid out once: nothing jumps while a control moves
+        self.presets = {name: self.changed_start(changes) for name, changes in (presets or {}).items()}
+        self.rest, self.drawn = None, None
+        self.drawing = Drawing(scene, size, self.state)
+        self.figure, self.update = self.drawing.figure, self.drawing.update
 
-        width = round(size[0] * MOVING_DPI)
+        width, text = round(size[0] * MOVING_DPI), self.drawing.text
         wide = {"width": f"{width}px", "max_width": "100%"}
         lines = 1 + round(len(text) * LETTER) // width  # a long readout keeps room for its second line: nothing jumps
         narrow = widgets.Layout(width="90px")
-        self.picture = Picture(format="png", layout=widgets.Layout(**wide), tooltip=alt)
+        self.picture = Picture(
+            alt=alt,
+            least=min(width, round(width * READABLE / self.drawing.letters())),
+            presets=list(self.presets),
+            plays=frames(play, self.controls[play]) if play else {},
+            panels=[panel(self.figure.axes[k], *names) for k, names in (drag or {}).items()],
+            layout=widgets.Layout(**wide),
+        )
+        self.picture.on_msg(self.asked)
         self.readout = widgets.HTML(layout=widgets.Layout(min_height=f"{1.4 * lines}em", **wide))
+        self.readout.add_class("cfgedu-readout")
         self.working, self.error = widgets.HTML(), widgets.HTML(layout=widgets.Layout(flex="1 1 0", width="auto"))
         self.source = widgets.HTML(layout=widgets.Layout(display="none", max_width="100%"))
         reset = widgets.Button(description="reset", tooltip="back to the first state", layout=narrow)
@@ -113,11 +96,12 @@ class LiveFigure(widgets.VBox):
         copy.on_click(lambda _: self.toggle_code())
         for control in self.controls.values():
             control.observe(self.changed, "value")
-        grid = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(272px, 1fr))", **wide)
+        columns = "repeat(auto-fill, minmax(min(100%, 272px), 1fr))"
+        grid = widgets.Layout(grid_template_columns=columns, grid_gap="2px 24px", **wide)
         rows = widgets.GridBox(list(self.controls.values()), layout=grid)
+        rows.add_class("cfgedu-controls")
         buttons = widgets.HBox([reset, copy, self.working, self.error], layout=widgets.Layout(align_items="center"))
-        look = widgets.HTML(LOOK, layout=widgets.Layout(display="none"))  # it works unseen
-        super().__init__([look, rows, self.picture, self.readout, buttons, self.source])
+        super().__init__([rows, self.picture, self.readout, buttons, self.source])
         self.add_class("cfgedu-live")
         if not all(getattr(control, "continuous_update", True) for control in self.controls.values()):
             self.add_class("cfgedu-on-release")  # a frame costs more than a moving hand can wait for
@@ -148,17 +132,22 @@ class LiveFigure(widgets.VBox):
         make = f"{self.name}_demo"
         return f"from {scene.__module__} import {make}\n\ndemo = {make}({arguments})\ndemo.still({state})"
 
+    def changed_start(self, changes: Mapping) -> dict:
+        """The start state with changes. Raises TypeError for a name that is not one of the state's."""
+        start = self.constants | self.start
+        if unknown := [name for name in changes if name not in start]:
+            raise TypeError(f"{self.name} has no {', '.join(unknown)}; the names of its state are {', '.join(start)}")
+        return start | dict(changes)
+
     def still(self, **state) -> None:
         """Draw the start state, with the changes given, as an ordinary notebook figure; prints the readout.
 
         Raises TypeError for a name that is not one of the state's.
         """
-        start = self.constants | self.start
-        if unknown := [name for name in state if name not in start]:
-            raise TypeError(f"{self.name} has no {', '.join(unknown)}; the names of its state are {', '.join(start)}")
+        state = self.changed_start(state)
         figure = plt.figure(figsize=self.size, layout="constrained")
         with mpl.rc_context(STYLE):  # entered late: a kernel's first figure turns display on, the end would undo that
-            print(self.scene(figure)(**start | state))
+            print(self.scene(figure)(**state))
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
         """What a notebook stores: the view, and for a reader without a kernel the picture, its words and the state."""
@@ -166,7 +155,7 @@ class LiveFigure(widgets.VBox):
         picture = {"alt": alt, "width": round(self.size[0] * MOVING_DPI)}  # as wide on the page as the live one
         bundle = {
             "text/plain": repr(self),
-            "image/png": b64encode(self.stored()).decode(),
+            "image/png": b64encode(self.drawing.stored()).decode(),
             DEMO: {"demo": self.name, "state": self.state, "alt": alt},
         }
         return super()._repr_mimebundle_(**kwargs) | bundle, {"image/png": picture}
@@ -182,6 +171,20 @@ class LiveFigure(widgets.VBox):
             for control in self.controls.values():
                 control.observe(self.changed, "value")
         self.changed()
+
+    def go(self, preset: str) -> None:
+        """Show the state of a preset: the start with its changes."""
+        self.set(**{name: value for name, value in self.presets[preset].items() if name in self.controls})
+
+    def asked(self, _, content: dict, buffers) -> None:
+        """A hand in the picture or on a button of it, {n, state} or {n, preset}; the answer lets the page go on."""
+        try:
+            if "preset" in content:
+                self.go(content["preset"])
+            else:
+                self.set(**{name: nearest(self.controls[name], value) for name, value in content["state"].items()})
+        finally:
+            self.picture.send({"answered": content["n"]})
 
     def toggle_code(self) -> None:
         self.source.layout.display = "none" if self.source.layout.display is None else None
@@ -199,17 +202,18 @@ class LiveFigure(widgets.VBox):
             self.sharpen()
 
     def show(self, rest: bool) -> None:
-        """Update the scene and send its picture, sharp at rest."""
+        """Update the scene and send its picture, sharp at rest; where it fails the last picture turns grey."""
         if self.seconds > SLOW:  # the last frame was slow: so will this one be
             self.working.value = "working …"
         began, state = time.perf_counter(), self.state
         try:
             with drawing():
                 text = self.update(**state)
-                self.picture.value = self.sharp() if rest else self.fast()
+                self.picture.value = self.drawing.sharp() if rest else self.drawing.fast()
                 self.drawn = state
         except Exception as error:  # raised in a browser's callback it would show nowhere
             self.drawn = None
+            self.add_class("cfgedu-stale")
             message = html.escape(f"{type(error).__name__}: {error}")
             self.error.value = f'<span class="cfgedu-error" role="alert">{message}</span>'
             raise
@@ -217,43 +221,28 @@ class LiveFigure(widgets.VBox):
             self.working.value = ""
         if not rest:
             self.seconds = time.perf_counter() - began
+        self.remove_class("cfgedu-stale")
         self.readout.value = html.escape(text).replace(" = (", "&nbsp;= (")  # where a line must not end
         self.source.value, self.error.value = f"<pre>{html.escape(self.code)}</pre>", ""
 
     def sharpen(self) -> None:
         with drawing():
-            self.picture.value = self.sharp()
+            self.picture.value = self.drawing.sharp()
 
-    def fast(self) -> bytes:
-        """The stored background with the moving artists on top."""
-        if self.background is None:
-            self.canvas.draw()  # leaves animated artists out
-            self.background = self.canvas.copy_from_bbox(self.figure.bbox)
-        self.canvas.restore_region(self.background)
-        artists = self.figure.findobj(lambda artist: artist.get_animated() and artist.get_visible())
-        for artist in sorted(artists, key=lambda artist: artist.get_zorder()):
-            self.figure.draw_artist(artist)
-        return png(np.asarray(self.canvas.buffer_rgba()))
 
-    def sharp(self) -> bytes:
-        """The whole figure at twice the resolution, and every artist in its place."""
-        self.figure.set_dpi(REST_DPI)
-        try:
-            canvas = FigureCanvasAgg(self.figure)
-            artists = self.figure.findobj(lambda artist: artist.get_animated())
-            for artist in artists:
-                artist.set_animated(False)
-            canvas.draw()
-            return png(np.asarray(canvas.buffer_rgba()))
-        finally:
-            moving(*artists)
-            self.figure.set_dpi(MOVING_DPI)
-            self.figure.set_canvas(self.canvas)
+def nearest(control: widgets.Widget, value: float) -> float:
+    """The value nearest to this one that the slider's handle can stand on."""
+    steps = round((value - control.min) / control.step)
+    return type(control.value)(min(max(round(control.min + steps * control.step, 9), control.min), control.max))
 
-    def stored(self) -> bytes:
-        """The sharp picture, small enough for a notebook."""
-        with drawing():
-            return small(self.sharp())
+
+def frames(name: str, control: widgets.Widget) -> dict:
+    """What a play button sends: at most `FRAMES` values of a slider, as far apart, the last one at its end."""
+    steps = round((control.max - control.min) / control.step)
+    stride = -(-steps // (FRAMES - 1)) * control.step
+    values = [nearest(control, control.max - k * stride) for k in range(FRAMES)]
+    values = [control.min, *sorted({value for value in values if value > control.min})]
+    return {"name": name, "label": control.description, "values": values}
 
 
 def control(kind, name: str, **kwargs) -> widgets.Widget:

@@ -111,4 +111,10 @@ def score_mixer_demo(mixture: Mixture | None = None, schedule: Schedule | None =
     scene = bound(score_mixer_scene, mixture=mixture, schedule=schedule)
     controls = {"t": stage.time_slider(schedule or linear(), 150), **stage.point_sliders(0.6, 0.9)}
     alt = "The score of each class as an arrow at one point; their posterior-weighted mean is the unconditional score"
-    return LiveFigure(scene, controls, size=(9.8, 4.3), alt=alt)
+    presets = {
+        "on an island": {"t": 20, "px": 0.0, "py": 1.3},
+        "far in the noise": {"t": 500, "px": 0.0, "py": 1.3},
+        "where three classes meet": {"t": 100, "px": 0.05, "py": -0.55},
+    }
+    presets = presets if mixture is None and schedule is None else {}
+    return LiveFigure(scene, controls, size=(9.8, 4.3), alt=alt, presets=presets, drag={0: ("px", "py")}, play="t")

@@ -1,36 +1,43 @@
-"""What a demo sends to the page: its look, and its picture as PNG, whole while it lives, small where it is stored."""
+"""What a demo sends to the page: its picture as PNG, whole while it lives, small where it is stored."""
 
 import io
 import struct
 import zlib
+from pathlib import Path
 
-import ipywidgets as widgets
+import anywidget
 import numpy as np
 import traitlets
+from matplotlib.axes import Axes
 from PIL import Image, ImageChops
 
-# A demo keeps its own light ground in every theme; the variables reach the labels, sliders and readouts inside it.
-LOOK = """<style>
-.cfgedu-live { background: #FFFFFF; color: #222222; padding: 8px; border: 1px solid #DDDDDD; border-radius: 4px;
-  width: fit-content; max-width: 100%; box-sizing: border-box;
-  --jp-widgets-color: #222222; --jp-widgets-label-color: #222222; --jp-widgets-readout-color: #222222;
-  --jp-ui-font-color0: #000000; --jp-ui-font-color1: #222222; --jp-content-font-color1: #222222;
-  --jp-layout-color1: #FFFFFF; --jp-layout-color2: #EEEEEE; --jp-layout-color3: #DDDDDD; --jp-border-color1: #BBBBBB;
-  --jp-widgets-input-color: #222222; --jp-widgets-input-background-color: #FFFFFF;
-  --jp-widgets-input-border-color: #BBBBBB; }
-.cfgedu-live .widget-html-content { color: #222222; line-height: 1.4; text-wrap: balance; }
-.cfgedu-live pre { color: #222222; background: #F5F5F5; padding: 6px; margin: 0; overflow-x: auto; user-select: all; }
-.cfgedu-live .cfgedu-error { color: #B00020; font-weight: bold; }
-</style>"""
 
+class Picture(anywidget.AnyWidget):
+    """The picture of a demo in the page, with an alt text, a row of buttons above it, and panels that a hand moves in.
 
-class Picture(widgets.Image):
-    """An Image whose tooltip names it in the page, for the eye and for a screen reader.
-
-    The browser's side shows the tooltip of a widget whose description is empty, and an Image has none to ask.
+    Its side of the browser is picture.js. It sends {n, state} or {n, preset} and waits for {answered: n}.
     """
 
-    description = traitlets.Unicode("").tag(sync=True)
+    _esm = Path(__file__).with_name("picture.js")
+    _css = Path(__file__).with_name("picture.css")
+    value = traitlets.Bytes().tag(sync=True)  # a PNG file
+    alt = traitlets.Unicode().tag(sync=True)
+    least = traitlets.Int().tag(sync=True)  # pixels; in a window that is narrower the picture scrolls
+    presets = traitlets.List(traitlets.Unicode()).tag(sync=True)  # their names
+    plays = traitlets.Dict().tag(sync=True)  # {"name", "label", "values"} of the control that the play button moves
+    panels = traitlets.List().tag(sync=True)  # {"box", "x", "y"}: see `panel`
+
+
+def panel(ax: Axes, across: str | None, up: str | None) -> dict:
+    """A panel in which a hand moves the parts of the state called `across` and `up`, None for a side without one.
+
+    box: left, bottom, width and height in shares of the picture; x and y: a name, its values at both ends of the side.
+    """
+    box = ax.get_window_extent().transformed(ax.figure.transFigure.inverted()).bounds
+    sides = {"x": (across, *ax.get_xlim()), "y": (up, *ax.get_ylim())}
+    return {"box": list(map(float, box))} | {
+        side: [name, float(low), float(high)] if name else None for side, (name, low, high) in sides.items()
+    }
 
 
 def png(rgba: np.ndarray) -> bytes:

@@ -112,4 +112,5 @@ def score_explorer_demo(schedule: Schedule | None = None) -> LiveFigure:
         **stage.point_sliders(0.1, -0.6),
     }
     alt = "The score as arrows over the log-density of noisy data, and where one noisy point may come from"
-    return LiveFigure(bound(score_explorer_scene, schedule=schedule), controls, size=(9.6, 4.7), alt=alt)
+    scene, drag = bound(score_explorer_scene, schedule=schedule), dict.fromkeys((0, 1), ("px", "py"))
+    return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, drag=drag)

@@ -73,10 +73,6 @@ def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | 
     }
     alt = "A cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
     scene = bound(trajectory_player_scene, mixture=mixture, schedule=schedule)
-    demo = LiveFigure(scene, controls, size=(9.6, 4.6), alt=alt)
+    demo = LiveFigure(scene, controls, size=(9.6, 4.6), alt=alt, play="progress")
     widgets.dlink((controls["sampler"], "value"), (controls["eta"], "disabled"), lambda name: name != "DDIM")
-    play = widgets.Play(value=80, min=0, max=100, step=2, interval=100, description="from T to 0")
-    widgets.jslink((play, "value"), (controls["progress"], "value"))
-    above = demo.children.index(demo.picture)
-    demo.children = [*demo.children[:above], play, *demo.children[above:]]
     return demo
