@@ -103,12 +103,12 @@ def bars_panel(ax, K):
 def digits_lab_demo(
     net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
 ) -> LiveFigure:
-    """The demo. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release."""
+    """The demo. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release, after fewer steps."""
     at_once = {"continuous_update": size <= 8}
     controls = {
         "label": choice("class y", range(judge.K), 3),
         "r": slider("scale r", 0, 8, 2.0, **at_once),
-        "steps": int_slider("steps", 2, 50, 10, **at_once),
+        "steps": int_slider("steps", 2, 50, 10 if size <= 8 else 8, **at_once),
         "seed": int_slider("noise seed", 0, 20, 0, **at_once),
         "clip": choice("clip x0", [("no", False), ("yes", True)], False),
     }
