@@ -71,7 +71,7 @@ class Drawing:
 
     def __init__(self, scene: Scene, size: tuple[float, float], state: dict):
         with drawing():
-            self.figure = Figure(figsize=size, dpi=MOVING_DPI, layout="constrained")
+            self.figure = Styled(figsize=size, dpi=MOVING_DPI, layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             self.update = scene(self.figure)
             self.text = self.update(**state)

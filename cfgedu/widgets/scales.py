@@ -44,7 +44,7 @@ def scales_scene(figure):
     """The scene; its state is r."""
     mixture, schedule = islands(), linear()
     pair = null_pair(mixture.denoiser(schedule))
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     number_line(left)
     here = moving(left.axvline(1, ymin=0.12, ymax=0.79, color=GUIDED, linewidth=9, alpha=0.22, zorder=3))
     plane(right)
