@@ -1,14 +1,24 @@
 """Tables of numbers, and the pictures' common ground."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from cfgedu.plots import G, arrow_sum, enlarged, logit_axis, pair_sketch, root_axis, rotation, strip, table
 from cfgedu.schedule import linear
 from cfgedu.toy import Mixture, islands
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_a_table_lines_up_words_to_the_left_and_numbers_to_the_right(capsys):
@@ -104,3 +114,122 @@ def test_a_sketch_shows_each_way_of_the_label(kind, ways):
     assert pair_sketch(ax, kind) is ax
     arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None) is not None]
     assert sum(to_hex(arrow.arrow_patch.get_edgecolor()) == G.lower() for arrow in arrows) == ways
+
+
+# ---- any settings of the reader ----
+
+HOSTILE = """
+import json, sys
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+sheet, rc = json.load(sys.stdin)
+if sheet:
+    plt.style.use(sheet)
+mpl.rcParams.update(rc)
+
+import hashlib
+import io
+import numpy as np
+import torch
+from cfgedu.plots import STYLE, arrow_sum, loss_curve, style
+from cfgedu.toy import islands
+from cfgedu.plots import density, class_legend
+from cfgedu.widgets.live import LiveFigure, moving, slider
+
+def line_scene(figure):
+    ax = figure.subplots()
+    ax.set(xlim=(0, 1), ylim=(-1, 1), title="a line, $x_1$ and -1", xlabel="time t")
+    line = moving(ax.plot([0, 1], [0, 0])[0])
+    contours = []
+
+    def update(height):
+        while contours:
+            contours.pop().remove()
+        contours.append(moving(ax.contour([[0, 1], [1, 0]], [0.5])))
+        line.set_ydata([height, -height])
+        return f"height {height:g}"
+
+    return update
+
+def told(name, data):
+    print(name, hashlib.sha256(data).hexdigest())
+
+demo = LiveFigure(line_scene, {"height": slider("height", -1, 1, 0.5)}, size=(4, 3), alt="A line")
+told("live", demo.picture.value)
+demo.controls["height"].value = 0.2
+told("moved", demo.drawing.fast())
+demo.still(height=0.3)
+
+def of(figure):  # as a notebook's inline backend draws it
+    file = io.BytesIO()
+    look = {"facecolor": figure.get_facecolor(), "edgecolor": figure.get_edgecolor(), "bbox_inches": "tight"}
+    figure.canvas.print_figure(file, format="png", dpi=figure.dpi, **look)
+    return file.getvalue()
+
+told("still", of(plt.gcf()))
+style()
+fig, axes = plt.subplots(1, 3)
+arrow_sum(axes[0], torch.tensor([2.0, 0.5]), torch.tensor([1.5, 1.25]), 3.0)
+loss_curve(axes[1], np.linspace(1, 0.1, 200))
+class_legend(density(axes[2], islands(), n=21), 3)
+told("plot", of(fig))
+"""
+
+
+def pictures(sheet=None, **rc):
+    """{name: digest} of four pictures, drawn in a Python of their own under a style sheet and settings."""
+    words = {"input": json.dumps([sheet, rc]), "capture_output": True, "text": True, "check": True}
+    out = subprocess.run([sys.executable, "-c", HOSTILE], cwd=ROOT, env=os.environ | {"MPLBACKEND": "agg"}, **words)
+    return dict(line.split() for line in out.stdout.splitlines() if len(line.split()) == 2 and len(line) > 60)
+
+
+def test_pictures_keep_their_ink_under_any_settings_of_the_reader():
+    """VS Code starts kernels with the style sheet dark_background; a matplotlibrc may say anything."""
+    hostile = {
+        "text.usetex": True,
+        "font.family": "No Such Font",
+        "font.sans-serif": ["No Such Font"],
+        "font.size": 30,
+        "mathtext.fontset": "stix",
+        "axes.grid": True,
+        "axes.spines.left": False,
+        "axes.unicode_minus": False,
+        "lines.linewidth": 9,
+        "lines.antialiased": False,
+        "path.sketch": [3, 30, 2],
+        "image.interpolation": "nearest",
+        "image.origin": "lower",
+        "figure.figsize": [2, 9],
+        "figure.dpi": 37,
+        "figure.autolayout": True,
+        "figure.constrained_layout.h_pad": 1,
+        "savefig.dpi": 13,
+        "savefig.transparent": True,
+        "savefig.facecolor": "black",
+        "savefig.bbox": "tight",
+        "svg.fonttype": "none",
+        "xtick.direction": "in",
+        "contour.linewidth": 7,
+        "legend.frameon": True,
+    }
+    plain = pictures()
+    assert plain.keys() == {"live", "moved", "still", "plot"}
+    assert pictures("dark_background", **hostile) == plain
+
+
+def test_the_settings_of_a_notebooks_own_backend_come_before_the_courses(tmp_path):
+    """`c.InlineBackend.rc` is applied with the first figure of a kernel, so after style() if that did not care."""
+    code = (
+        "from cfgedu.plots import style; style()\n"
+        "import matplotlib.pyplot as plt; fig, ax = plt.subplots()\n"
+        "print(plt.rcParams['figure.facecolor'], plt.rcParams['text.color'], fig.get_facecolor(), fig.dpi)"
+    )
+    profile = tmp_path / "profile_default"
+    profile.mkdir()
+    rc = {"figure.facecolor": "none", "text.color": "white", "figure.dpi": 37.0}
+    (profile / "ipython_kernel_config.py").write_text(f"c.InlineBackend.rc = {rc}\n")
+    env = os.environ | {"IPYTHONDIR": str(tmp_path), "JUPYTER_PREFER_ENV_PATH": "1"}
+    notebook = new_notebook(cells=[new_code_cell(code)])
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute(env=env)
+    assert notebook.cells[0].outputs[0].text == "white black (1.0, 1.0, 1.0, 1.0) 100.0\n"

@@ -18,6 +18,7 @@ from cfgedu.plots.look import (
     color,
     logit_axis,
     root_axis,
+    settle,
     style,
     table,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "posterior",
     "root_axis",
     "rotation",
+    "settle",
     "strip",
     "style",
     "table",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -14,10 +15,15 @@ CLASSES = ["#0072B2", "#D55E00", "#009E73", "#E69F00"]  # class 0 blue, 1 vermil
 UN, G, GUIDED = "#777777", "#AA3377", "#000000"  # unconditional, guidance vector, guided
 LIM = 2.75  # the window onto the 2D world, [-LIM, LIM]^2
 
-STYLE = {
+# What belongs to a machine and changes no picture; everything else starts from matplotlib's own defaults, so that a
+# dark theme, a style sheet or a matplotlibrc with `text.usetex: True` leaves the pictures as they are.
+MACHINE = {"_internal", "agg", "animation", "backend", "backend_fallback", "docstring", "interactive", "keymap"}
+MACHINE |= {"macosx", "timezone", "tk", "toolbar", "webagg"}
+MACHINE |= {"savefig.directory", "figure.raise_window", "figure.max_open_warning"}
+DEFAULTS = {key: value for key, value in mpl.rcParamsDefault.items() if not {key, key.split(".")[0]} & MACHINE}
+
+STYLE = DEFAULTS | {
     "figure.dpi": 100,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.labelsize": 11,
@@ -34,8 +40,15 @@ STYLE = {
 
 
 def style() -> None:
-    """The course's look for every figure that follows."""
+    """The course's look for every figure that follows, whatever the settings were before."""
+    settle()
     mpl.rcParams.update(STYLE)
+
+
+def settle() -> None:
+    """In a notebook, loads what shows figures: its settings, and its display, come with that, so before ours."""
+    if "inline" in (mpl.get_backend(auto_select=False) or ""):
+        plt.draw_if_interactive()
 
 
 def table(rows: Iterable[Sequence], columns: Sequence[str] | Mapping[str, str]) -> None:
