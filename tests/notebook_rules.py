@@ -21,6 +21,7 @@ ENDING = ("What you learned", "Exercises", "Further reading")
 PATH = re.compile(r"(?<![\w.:/~])/(?:home|Users|root|tmp|usr|opt|mnt|var|work|content)/\w|\b[A-Z]:\\\\?\w")
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 BAR = re.compile(r"^\s*$|\d+%\|.*\| *\S+/\S+|^\S+it\b")
+NOT_ALONE = re.compile(r"\b(?:(?:section|notebook|solution|exercise|lesson|cell)s?|above|as code)\b", re.IGNORECASE)
 STATEMENT = re.compile(r"^(?:\*\*|#{3,4} +)(?:Exercise +)?\d+[.:]", re.MULTILINE)
 
 
@@ -324,12 +325,25 @@ def exercises_have_an_empty_cell_each(notebook):
 
 
 def shows_a_demo(notebook):
-    """A demo's stored output is its picture and its state: both are there on another day, on paper, on a web page."""
-    places = play.demos(notebook.cells)
-    problems = [] if places else ["no cell ends in an interactive demo (..._demo(), or a name set to it)"]
-    for i in places:
-        kinds = {kind for output in notebook.cells[i].outputs for kind in output.get("data", {})}
-        problems += [f"cell {i} shows a demo and stores no {kind}" for kind in ("image/png", DEMO) if kind not in kinds]
+    """A demo's stored output is its picture and its state: both are there on another day, on paper, on a web page.
+
+    The metadata of its cell hold its name, and the words that stand beside it where it is shown without the lesson.
+    """
+    named, problems = play.demos(notebook.cells), []
+    for i, cell in code_cells(notebook):
+        kinds = {kind for output in cell.outputs for kind in output.get("data", ())}
+        if i in named:
+            missing = {"image/png", DEMO} - kinds
+            problems += [f"cell {i} shows a demo and stores no {kind}" for kind in sorted(missing)]
+        elif DEMO in kinds:
+            problems.append(f"cell {i} shows a demo whose name and words are not in its metadata")
+    if not named:
+        problems.append('no cell shows an interactive demo (its metadata hold {"demo": {"name": ..., "words": ...}})')
+    for i, demo in named.items():
+        if set(demo) != {"name", "words"} or not all(demo.values()):
+            problems.append(f"cell {i} has metadata of a demo other than its name and words")
+        elif found := NOT_ALONE.findall(demo["words"]):
+            problems.append(f"cell {i} has words for its demo that lean on the lesson: {', '.join(found)}")
     return problems
 
 

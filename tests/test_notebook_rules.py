@@ -114,6 +114,7 @@ def shown(kind="image/png", data="iVBORw0KGgo="):
     return new_output("display_data", data={kind: data, "text/plain": "<Figure size 640x480 with 1 Axes>"})
 
 
+WORDS = {"name": "Toy", "words": "A toy. *Try:* move $r$ below 0."}
 STATE = {"demo": "toy", "state": {"r": 3.0}, "alt": "a toy"}
 
 
@@ -132,7 +133,7 @@ def lesson():
         new_code_cell("import torch\nfrom cfgedu.widgets.toy import toy_demo\n\ntorch.set_num_threads(1)"),
         new_code_cell("g = torch.Generator().manual_seed(0)\nprint(1)", outputs=[stream("1\n")]),
         new_code_cell("draw()", outputs=[shown()]),
-        new_code_cell("demo = toy_demo()\ndemo", outputs=[picture(STATE)]),
+        new_code_cell("demo = toy_demo()\ndemo", outputs=[picture(STATE)], metadata={"demo": dict(WORDS)}),
         new_code_cell("train()", outputs=[stream("100%|####| 10/10 [loss=0.2]\n", "stderr")]),
         new_code_cell("my_guess_x = ...  # a number"),
         new_code_cell("print(2)\ncheck_guess_x(my_guess_x)", outputs=[stream("2\n")]),
@@ -226,7 +227,12 @@ BAD = [
     (shows_a_demo, output(5)),
     (shows_a_demo, output(5, shown())),
     (shows_a_demo, output(5, shown(DEMO, STATE))),
-    (shows_a_demo, without("demo = toy_demo()\ndemo")),
+    (shows_a_demo, lambda notebook: notebook.cells[5].metadata.pop("demo")),
+    (shows_a_demo, output(4, picture(STATE))),
+    (shows_a_demo, lambda notebook: notebook.cells[5].metadata.demo.pop("name")),
+    (shows_a_demo, lambda notebook: notebook.cells[5].metadata.demo.update(words="")),
+    (shows_a_demo, lambda notebook: notebook.cells[5].metadata.demo.update(words="Section 5 showed it.")),
+    (shows_a_demo, lambda notebook: notebook.cells[5].metadata.demo.update(words="The cell above says more.")),
     (asks_for_a_prediction, without("my_guess_x = ...")),
     (asks_for_a_prediction, without("check_guess_x(my_guess_x)")),
     (asks_for_a_prediction, lambda notebook: notebook.cells[7].metadata.update(tags=[])),

@@ -70,7 +70,7 @@ display(picture | live, raw=True)
 def test_notebooks_keeps_a_demo_s_picture_and_its_words(root):
     path = save(root / "notebooks/06_x.ipynb", "md# Title", DRAW)
     notebook = nbformat.read(path, as_version=4)
-    kept = {"tags": ["play"], "mystnb": {"image": {"alt": "a box"}}}
+    kept = {"tags": ["play"], "demo": {"name": "Box", "words": "A box."}, "mystnb": {"image": {"alt": "a box"}}}
     notebook.cells[1].metadata = nbformat.from_dict({**kept, "collapsed": True})
     notebook.cells[1].metadata.mystnb.image["width"] = "3px"
     nbformat.write(notebook, path)

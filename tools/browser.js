@@ -1,21 +1,42 @@
-// What tools/browser.py calls in JupyterLab's page: about a notebook, a demo and its controls.
+// What tools/browser.py and tools/browser_demo.py call in the page: about a notebook, a demo and its parts.
 
 const notebook = () => window.jupyterapp?.shell.currentWidget
 
 window.course = {
   ready: () => notebook()?.context?.isReady && notebook().sessionContext?.session?.kernel?.status === "idle",
 
-  run: limit => Promise.race([
-    jupyterapp.commands.execute("notebook:run-all-cells"),
-    new Promise((_, fail) => setTimeout(fail, limit, Error(`the cells ran for more than ${limit / 1000} s`))),
-  ]),
+  // Runs the cells at these places, one after the other; all of them where there is no list.
+  async run(places, limit) {
+    const late = new Promise((_, fail) => setTimeout(fail, limit, Error(`the cells ran for more than ${limit / 1000} s`)))
+    const { content } = notebook()
+    const each = async () => {
+      for (const place of places ?? []) {
+        content.deselectAll()
+        content.activeCellIndex = place
+        await jupyterapp.commands.execute("notebook:run-cell")
+      }
+    }
+    await Promise.race([places ? each() : jupyterapp.commands.execute("notebook:run-all-cells"), late])
+  },
 
-  code: () => notebook().content.model.toJSON().cells
-    .filter(cell => cell.cell_type === "code" && String(cell.source).trim()),
+  // The cells at these places, of all those with code where there is no list.
+  code: places => notebook().content.model.toJSON().cells
+    .filter((cell, i) => cell.cell_type === "code" && String(cell.source).trim() && (places ?? [i]).includes(i)),
 
   save: () => notebook().context.save(),
 
   close: () => notebook().sessionContext.shutdown(),
+
+  theme: name => jupyterapp.commands.execute("apputils:change-theme", { theme: name }),
+
+  // The value of a Python expression in the notebook's kernel, a number; statements run before it.
+  async python(expression, statements = "") {
+    const asked = { code: statements, silent: true, user_expressions: { value: expression } }
+    const { content } = await notebook().sessionContext.session.kernel.requestExecute(asked).done
+    const { value } = content.user_expressions ?? {}
+    if (content.status !== "ok" || value.status !== "ok") throw Error((value ?? content).evalue)
+    return Number(value.data["text/plain"])
+  },
 
   // What the page shows where demos are stored: the width of the picture, and the words, such as a widget's error.
   demos: () => notebook().content.widgets
@@ -27,10 +48,11 @@ window.course = {
   // state is written after every picture: where it changes alone, the new picture equals the old one.
   watch(demo) {
     const picture = demo.querySelector("img")
-    const log = { picture, sharp: 0, pictures: 0, heights: [], key: null, ms: null, told: performance.now() }
+    const log = { demo, picture, sharp: 0, pictures: 0, heights: [], numbers: [], key: null, ms: null, told: performance.now() }
     const pressed = event => { log.key = event.timeStamp }
     demo.addEventListener("keydown", pressed, true)
     demo.addEventListener("change", pressed, true) // the keys of an open list reach that alone
+    demo.addEventListener("pointerdown", pressed, true)
     picture.addEventListener("load", () => {
       if (picture.naturalWidth >= log.sharp) return
       log.pictures += 1
@@ -39,7 +61,10 @@ window.course = {
       })
     })
     const code = demo.querySelector("pre").parentElement
-    new MutationObserver(() => { log.told = performance.now() }).observe(code, { childList: true })
+    new MutationObserver(() => {
+      log.told = performance.now()
+      log.numbers.push(course.numbers())
+    }).observe(code, { childList: true })
     new ResizeObserver(() => log.heights.push(demo.offsetHeight)).observe(demo)
     course.log = log
   },
@@ -52,7 +77,7 @@ window.course = {
   resting() {
     const log = course.log
     log.sharp = Math.max(log.sharp, log.picture.naturalWidth)
-    const quiet = log.told === Infinity || performance.now() - log.told > 500
+    const quiet = log.told === Infinity || performance.now() - log.told > 150
     return quiet && log.picture.complete && log.picture.naturalWidth === log.sharp
       && notebook().sessionContext.session.kernel.status === "idle"
   },
@@ -62,6 +87,8 @@ window.course = {
     return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).join()
   },
 
+  readout: () => course.log.demo.querySelector(".cfgedu-readout").innerText,
+
   label: part => part.closest(".jupyter-widgets").querySelector("label").textContent.trim(),
 
   number(part) {
@@ -70,8 +97,71 @@ window.course = {
     return part.closest(".jupyter-widgets").querySelector(".widget-readout").textContent
   },
 
+  controls: () => [...course.log.demo.querySelectorAll("select, input[type=checkbox], [role=slider]")],
+
+  // Where the controls stand, by their labels.
+  numbers: () => Object.fromEntries(course.controls().map(part => [course.label(part), course.number(part)])),
+
+  disabled: part => part.disabled ?? !!part.closest("[disabled]"),
+
   // Where a control stands, and its end.
   room: part => part.tagName === "SELECT"
     ? [part.selectedIndex, part.length - 1]
     : [part.getAttribute("aria-valuenow"), part.getAttribute("aria-valuemax")].map(Number),
+
+  // The pixels of a slider's track, and its length in the units of its number.
+  track: part => [part.closest(".noUi-base").clientWidth,
+    part.getAttribute("aria-valuemax") - part.getAttribute("aria-valuemin")],
+
+  // What one sees of the parts that have a name for a screen reader, in the order of `parts`.
+  seen() {
+    const shown = part => part.getClientRects().length
+    course.parts = [...course.log.demo.querySelectorAll("select, input, textarea, [role=slider], button, img")].filter(shown)
+    return course.parts.map(part => {
+      if (part.matches("button")) return { kind: "button", label: part.textContent.trim() }
+      if (part.matches("img")) return { kind: "picture", label: part.alt }
+      const slider = part.matches("[role=slider]")
+        && { number: course.number(part), said: part.getAttribute("aria-valuetext") }
+      return { kind: "control", label: course.label(part), ...slider }
+    })
+  },
+
+  // {what, color, ground} of every text in a demo, and of the marks that show where its controls are.
+  colors() {
+    const { demo } = course.log, style = part => getComputedStyle(part)
+    const ground = part => {
+      while (part && /^rgba\(.*, 0\)$/.test(style(part).backgroundColor)) part = part.parentElement
+      return part ? style(part).backgroundColor : "rgb(255, 255, 255)"
+    }
+    const shown = part => part.getClientRects().length && style(part).visibility !== "hidden"
+    const holds = part => [...part.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
+    const texts = [...demo.querySelectorAll("*")].filter(part => shown(part) && holds(part) && !part.matches("style, option"))
+    const lists = [...demo.querySelectorAll("select")].filter(shown)
+    const tracks = [...demo.querySelectorAll(".noUi-target")].filter(shown)
+    const words = [...texts, ...lists].map(part => (
+      { what: (part.value ?? part.textContent).trim().slice(0, 40), kind: "text", color: style(part).color, ground: ground(part) }))
+    const marks = [
+      ...lists.map(part => ["the border of a list", style(part).borderTopColor, part.parentElement]),
+      ...tracks.map(part => ["the track of a slider", style(part).backgroundColor, part.parentElement]),
+    ].map(([what, color, around]) => ({ what, kind: "mark", color, ground: ground(around) }))
+    return { card: style(demo).backgroundColor, parts: [...words, ...marks] }
+  },
+
+  // How strongly a failed demo's picture still shows, and the words that it has for that.
+  stale() {
+    const { demo, picture } = course.log
+    let opacity = 1, grey = false
+    for (let part = picture; part !== demo; part = part.parentElement) {
+      opacity *= Number(getComputedStyle(part).opacity)
+      grey ||= getComputedStyle(part).filter.includes("grayscale(1)")
+    }
+    return { opacity, grey, error: demo.querySelector(".cfgedu-error")?.innerText ?? "" }
+  },
+
+  // Frames of a playing demo come as fast as the kernel answers: nobody watches.
+  hurry() {
+    const { setTimeout } = window
+    window.setTimeout = (then, _, ...rest) => setTimeout(then, 0, ...rest)
+    course.calm = () => { window.setTimeout = setTimeout }
+  },
 }

@@ -1,13 +1,13 @@
-"""`course.py browser [NN ...]`: every demo, tried in a real browser as a person with a keyboard would try it.
+"""`course.py browser [NN ...]`: every demo, tried in a real browser: by keyboard, by hand, with a screen reader.
 
 Copies of the notebooks are opened in JupyterLab, on loopback and with a throw-away configuration, in headless Chromium.
-All cells run; every control of every demo is moved by keyboard and has to change its number and the picture; the
-buttons are pressed; nothing may queue, jump, show an error or ask for anything outside this machine. Saved and opened
-again without its kernel, the notebook has to show the pictures of its demos. build/browser/ then holds two screenshots
-of each demo (as it starts, and with everything moved) and latencies.json: milliseconds from a key press to the frame
-with its picture. A demo whose median is over its budget is named, one over TOO_SLOW budgets fails: between the two lies
-what a busy machine does to a fast demo. The budget is ON_RELEASE where sliders wait for the hand to let go, as the
-demo's class in the page says.
+The cells that a demo needs run (all cells in three notebooks), and tools/browser_demo.py tries what a demo offers;
+nothing may queue, jump, show an error or ask for anything outside this machine. Saved and opened again without its
+kernel, a notebook has to show the pictures of its demos. build/browser/ then holds screenshots of each demo (as it
+starts, with a slider moved, three of them in the dark theme) and latencies.json: milliseconds from a key press to the
+frame with its picture, each from the start state. A demo whose median is over its budget is named, one over TOO_SLOW
+budgets fails: between the two lies what a busy machine does to a fast demo. The budget is ON_RELEASE where sliders wait
+for the hand to let go, as the demo's class in the page says.
 """
 
 import argparse
@@ -27,13 +27,19 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nbformat
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tools/ finds cfgedu, but not tools
+
 from cfgedu import saving
+from tools import play
+from tools.browser_demo import BUDGET, ON_RELEASE, step, try_demo
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/browser"
 WINDOWS = os.name == "nt"
-BUDGET, ON_RELEASE, TOO_SLOW = 100, 1000, 4  # milliseconds; how many times that is a failure on any machine
-PRESSES, HELD = 9, 20  # key presses for each slider (odd: to and fro ends elsewhere), and for a key held down
+TOO_SLOW = 4  # budgets of time, which are a failure on any machine
+WHOLE = ("00", "06", "11")  # notebooks of which every cell runs: the first, the hero's, one that trains
 OPEN, CELLS, ANSWER = 120_000, 600_000, 20_000  # milliseconds to wait: for a page, its cells, one answer of a demo
 
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"]
@@ -153,52 +159,45 @@ def is_outside(url):
 # ---------------------------------------------------------------- one notebook
 
 
-@contextlib.contextmanager
-def step(results, name, page=None):
-    """One check, printed and remembered, with what the block adds to the notes; a failed one leaves a screenshot."""
-    notes, problem = [], None
-    try:
-        yield notes
-    except Exception as error:
-        problem = str(error).strip().split("\n")[0] or type(error).__name__
-        with contextlib.suppress(Exception):  # the page may be gone, or there is none
-            page.screenshot(path=OUT / f"failed-{len(results)}.png")
-    results.append((name, problem))
-    detail = f": {problem or ', '.join(notes)}" if problem or notes else ""
-    print(f"  {'FAILED' if problem else 'ok':<6}  {name}{detail}", flush=True)
+def try_notebook(context, address, token, path, results):
+    """Runs one notebook and tries its demos; returns {demo: (budget, {control: [milliseconds, ...]})}.
 
-
-def try_notebook(context, address, token, name, results):
-    """Runs one notebook and tries its demos; returns {demo: (budget, {control: [milliseconds, ...]})}."""
-    print(name, flush=True)
-    page, number, asked, timings, drawn = context.new_page(), name[:2], [], {}, 0
+    What its demos need runs alone; in the notebooks of WHOLE every cell does, and what all demos share is tried there.
+    """
+    print(path.stem, flush=True)
+    page, number, asked, timings, shown = context.new_page(), path.name[:2], [], {}, []
+    whole = number in WHOLE
+    places = None if whole else play.needed(nbformat.read(path, as_version=4).cells)
     page.set_default_timeout(OPEN)
-    context.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
-    with step(results, f"{number} cells", page) as notes:
-        page.goto(f"{address}lab/tree/{name}.ipynb?reset&token={token}")
+    with step(results, f"{number} cells", page, OUT) as notes:
+        page.goto(f"{address}lab/tree/{path.name}?reset&token={token}")
         page.wait_for_function("course.ready()")
         began = time.monotonic()
-        page.evaluate("limit => course.run(limit)", CELLS)
+        page.evaluate("([places, limit]) => course.run(places, limit)", [places, CELLS])
         notes.append(f"{time.monotonic() - began:.0f} s")
-        drawn = check_cells(page.evaluate("course.code()"))
+        shown = check_cells(page.evaluate("places => course.code(places)", places))
+        assert shown, "none of them shows a demo"
     page.set_default_timeout(ANSWER)
-    for i in range(drawn):
-        title = number if drawn == 1 else f"{number}-{i + 1}"
-        with step(results, f"{title} demo", page) as notes:
+    for i, output in enumerate(shown):
+        title = number if len(shown) == 1 else f"{number}-{i + 1}"
+        with step(results, f"{title} demo", page, OUT) as notes:
             demo = page.locator(".cfgedu-live").nth(i)
             budget = ON_RELEASE if "cfgedu-on-release" in demo.get_attribute("class") else BUDGET
-            timings[title] = budget, try_demo(page, demo, title, results)
+            timings[title] = budget, try_demo(page, demo, title, results, OUT, output if whole else None)
             median, p90 = summary(timings[title][1])
             notes.append(f"median {median:.0f} ms, p90 {p90:.0f} ms")
             assert median <= TOO_SLOW * budget, f"{notes[0]}, against a budget of {budget} ms"
-    with step(results, f"{number} saved and opened again", page) as notes:
-        notes.append(try_reopening(page, drawn))
-    with step(results, f"{number} nothing outside this machine", page) as notes:
+    if whole:
+        with step(results, f"{number} saved and opened again", page, OUT) as notes:
+            notes.append(try_reopening(page, len(shown)))
+    with step(results, f"{number} nothing outside this machine", page, OUT) as notes:
         notes.append(f"{len(asked)} requests")
         outside = sorted(filter(is_outside, asked))
         assert not outside, f"asked for {', '.join(outside)}"
         page.evaluate("course.close()")
+    page.close()
     return timings
 
 
@@ -218,135 +217,20 @@ def try_reopening(page, drawn):
 
 
 def check_cells(cells):
-    """Raises where a cell did not run, or shows an error that it does not announce; returns the number of demos."""
+    """Raises where a cell did not run, or shows an error that it does not announce; returns the demos' numbers."""
     outputs = [(cell, output) for cell in cells for output in cell["outputs"]]
     for cell, output in outputs:
         announced = "raises-exception" in cell["metadata"].get("tags", [])
         assert output["output_type"] != "error" or announced, f"{output['ename']}: {output['evalue']}"
     left = [cell for cell in cells if cell["execution_count"] is None]
     assert not left, f"{len(left)} cells did not run"
-    return sum("LiveFigure: " in str(output.get("data", {}).get("text/plain")) for _, output in outputs)
-
-
-# ---------------------------------------------------------------- one demo
-
-WINDOW = {"width": 1366, "height": 900}  # a small laptop's
-# What a key can reach, in the order in which it is tried: a choice may be what gives a slider its meaning.
-KINDS = {"choice": "select", "tick": "input[type=checkbox]", "slider": "[role=slider]"}
-ALL = "select, input, textarea, [role=slider]"
-
-
-def try_demo(page, demo, title, results):
-    """Every control and button of one demo; returns {control: [milliseconds, ...]}."""
-    check = lambda name: step(results, f"{title} {name}", page)
-    controls = demo.locator(", ".join(KINDS.values()))
-    numbers = lambda: [part.evaluate("part => course.number(part)") for part in controls.all()]
-    times, buttons = {}, {name: demo.get_by_role("button", name=name) for name in ("reset", "as code")}
-    demo.scroll_into_view_if_needed()
-    page.wait_for_function("demo => demo.querySelector('img')?.naturalWidth", arg=demo.element_handle())
-    demo.evaluate("demo => course.watch(demo)")
-    start = numbers(), at_rest(page)
-    demo.screenshot(path=OUT / f"{title}.png")
-    for kind, selector in KINDS.items():
-        for part in demo.locator(selector).all():
-            label = part.evaluate("part => course.label(part)")
-            with check(f"{kind} {label}") as notes:
-                times[label] = try_control(page, part, kind)
-                notes += [f"{statistics.median(times[label]):.0f} ms"] if times[label] else []
-    demo.screenshot(path=OUT / f"{title}-moved.png")
-    with check("every control was tried"):
-        assert demo.locator(ALL).count() == len(start[0]) > 0, "it has one that this program cannot move, or none"
-    with check("a key held down drops pictures") as notes:
-        notes.append(try_holding(page, demo.locator(KINDS["slider"]).first))
-    if len(play := demo.locator(".widget-play button").all()):
-        with check("plays"):
-            try_playing(page, *play[:2])
-    with check("nothing jumps"):
-        heights = page.evaluate("course.log.heights")
-        assert max(heights) - min(heights) <= 1, f"its height went from {min(heights)} to {max(heights)} pixels"
-    with check("reset"):
-        buttons["reset"].focus()
-        answered(page, "Enter")
-        assert (numbers(), at_rest(page)) == start, "the first picture did not come back"
-    with check("as code"):
-        press(page, buttons["as code"], "Enter")
-        demo.locator("pre").filter(has_text="still(").wait_for()
-        press(page, buttons["as code"], "Enter")
-        demo.locator("pre").wait_for(state="hidden")
-    with check("words for the picture, none of an error") as notes:
-        notes.append(demo.get_by_role("img").get_attribute("title"))
-        assert len(notes[0].split()) > 3, f"only {notes[0]!r}"
-        assert not (error := demo.locator(".cfgedu-error")).count(), error.text_content()
-    return times
-
-
-def press(page, part, key):
-    part.focus()
-    page.keyboard.press(key)
-
-
-def at_rest(page):
-    """Waits for the sharp picture; returns the digest of its bytes."""
-    page.wait_for_function("course.resting()")
-    return page.evaluate("course.digest()")
-
-
-def answered(page, *keys):
-    """Milliseconds from the last of some key presses to the frame with its picture; "same" where that stayed."""
-    page.evaluate("course.listen()")
-    for key in keys:
-        page.keyboard.press(key)
-    return page.wait_for_function("course.answer()").json_value()
-
-
-def keys_for(part, kind):
-    """The keys that move a control by one, away from its end. JupyterLab keeps arrows from a list that is not open."""
-    if kind == "tick":
-        return ["Space"]
-    now, most = part.evaluate("part => course.room(part)")
-    if kind == "slider":
-        return ["ArrowRight" if now < most else "ArrowLeft"]
-    return ["Space", "ArrowDown" if now < most else "ArrowUp", "Enter"]
-
-
-def try_control(page, part, kind):
-    """Moves one control; returns the milliseconds that each key press took."""
-    before = part.evaluate("part => course.number(part)"), at_rest(page)
-    part.focus()
-    answers = [answered(page, *keys_for(part, kind)) for _ in range(PRESSES if kind == "slider" else 1)]
-    after = part.evaluate("part => course.number(part)"), at_rest(page)
-    assert after[0] != before[0], f"its number is still {after[0]}"
-    assert after[1] != before[1], "the picture is still the same"
-    return [answer for answer in answers if answer != "same"]
-
-
-def try_holding(page, handle):
-    """A key held down: fewer pictures come than key presses."""
-    before, keys = page.evaluate("course.log.pictures"), keys_for(handle, "slider")
-    handle.focus()
-    page.evaluate("course.listen()")
-    for _ in range(HELD):
-        page.keyboard.down(*keys)
-    page.keyboard.up(*keys)
-    page.wait_for_function("course.log.told < Infinity")
-    at_rest(page)
-    drawn = page.evaluate("course.log.pictures") - before
-    assert drawn < HELD, f"{drawn} for {HELD} key presses"
-    return f"{drawn} for {HELD} key presses"
-
-
-def try_playing(page, button, stop):
-    """The play button moves pictures by itself, from the start on, until it is pressed again."""
-    stop.focus()
-    answered(page, "Enter")
-    before = page.evaluate("course.log.pictures")
-    press(page, button, "Enter")
-    page.wait_for_function("before => course.log.pictures > before + 2", arg=before)
-    press(page, button, "Enter")
-    at_rest(page)
+    shows = lambda output: "LiveFigure: " in str(output.get("data", {}).get("text/plain"))
+    return [cell["execution_count"] for cell, output in outputs if shows(output)]
 
 
 # ---------------------------------------------------------------- all of them
+
+WINDOW = {"width": 1366, "height": 900}  # a small laptop's
 
 
 def summary(times):
@@ -403,11 +287,10 @@ def main():
         address, token = start_lab(folder, programs, notebooks, SETTINGS | theme)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=QUIET + root)
+            context = browser.new_context(viewport=WINDOW, service_workers="block")
+            context.add_init_script(path=ROOT / "tools/browser.js")
             for notebook in notebooks:  # one after the other, each with a page and a kernel of its own
-                context = browser.new_context(viewport=WINDOW, service_workers="block")
-                context.add_init_script(path=ROOT / "tools/browser.js")
-                timings |= try_notebook(context, address, token, notebook.stem, results)
-                context.close()
+                timings |= try_notebook(context, address, token, notebook, results)
             browser.close()
     write_latencies(timings)
     failed = [name for name, problem in results if problem]

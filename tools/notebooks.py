@@ -64,8 +64,8 @@ def normalise(notebook):
 
 
 def kept_metadata(metadata):
-    """A cell's tags, and the words for its picture: {"mystnb": {"image": {"alt": "..."}}}."""
-    kept = {"tags": metadata.tags} if metadata.get("tags") else {}
+    """A cell's tags, the name and words of its demo, the words for its picture: {"mystnb": {"image": {"alt": ...}}}."""
+    kept = {name: metadata[name] for name in ("tags", "demo") if metadata.get(name)}
     words = alt(metadata)
     return kept | ({"mystnb": {"image": {"alt": words}}} if words else {})
 

@@ -1,58 +1,32 @@
 """`course.py play [NN ...]`: serves the demos alone, without code, on this machine, for a class or a talk (Voilà).
 
-The pages come from the lessons: a lesson's title, the words beside its demo, those cells before it that the demo needs,
-which are tagged `play`, and the demo. Where a tag is missing, the page shows a NameError.
+The pages come from the lessons. A demo's cell says in its metadata what the demo is called and what stands beside it:
+{"demo": {"name": "...", "words": "..."}}. The cells before it that it needs are tagged `play`; where a tag is missing,
+the page shows a NameError.
 """
 
 import argparse
-import ast
+import contextlib
 import html
 import importlib.util
 import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
 import webbrowser
+from functools import partial
 from pathlib import Path
-
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 TOOLS = Path(__file__).resolve().parent
 NOTEBOOKS = TOOLS.parent / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-TAG = "play"
-
-
-# ---------------------------------------------------------------- a lesson's demo
-
-
-def called(node):
-    """ "guidance_vector" for the call guidance_vector_demo(...), None for anything else."""
-    name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-    return name.removesuffix("_demo") if name.endswith("_demo") else None
-
-
-def demos(cells):
-    """{place: name} of the cells that end in a demo: in x_demo(...), or in a name that was set to it."""
-    found, bound = {}, {}
-    for place, cell in enumerate(cells):
-        if cell.cell_type != "code" or "raises-exception" in cell.metadata.get("tags", ()):
-            continue
-        body = ast.parse(cell.source).body
-        for node in body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                bound[node.targets[0].id] = called(node.value)
-        shown = body[-1].value if body and isinstance(body[-1], ast.Expr) else None
-        name = bound.get(shown.id) if isinstance(shown, ast.Name) else called(shown)
-        if name:
-            found[place] = name
-    return found
+TAG, DEMO, FOLDER = "play", "demo", "cfgedu-play-"
 
 
 # ---------------------------------------------------------------- the pages
@@ -69,36 +43,44 @@ def chosen(numbers, folder):
     return [path for path in lessons if not wanted or path.name.startswith(tuple(wanted))]
 
 
-def words(cells, place):
-    """The paragraph right before the demo or, where another cell's picture stands there, the one right after it."""
-    before, after = cells[:place][::-1], cells[place + 1 : place + 2]
-    texts = [re.split(r"\n\s*\n", cell.source)[0] for cell in after if cell.cell_type == "markdown"]
-    if before[0].cell_type == "markdown" or not texts or texts[0].startswith("#"):
-        texts = [re.split(r"\n\s*\n", cell.source)[-1] for cell in before if cell.cell_type == "markdown"]
-    return texts[0]
+def demos(cells):
+    """{place: {"name": ..., "words": ...}} of the cells that show a demo."""
+    return {place: cell.metadata[DEMO] for place, cell in enumerate(cells) if DEMO in cell.metadata}
+
+
+def needed(cells):
+    """The places of the demos and of the cells that they need, in order."""
+    shown = demos(cells)
+    tagged = [place for place, cell in enumerate(cells) if TAG in cell.metadata.get("tags", ())]
+    return sorted({place for place in tagged if place < max(shown)} | set(shown)) if shown else []
 
 
 def page(lesson):
     """A lesson's demo as a notebook: title, words, the steps that it needs, the demo; None where there is no demo."""
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
     cells = nbformat.read(lesson, as_version=4).cells
     title = re.search("^# (.+)", cells[0].source)[1]
     shown = demos(cells)
     if not shown:
         return None
-    made, heading = [new_markdown_cell(f"# {title}")], ""
-    for place, cell in enumerate(cells[: max(shown) + 1]):
+    made, heading, carried = [new_markdown_cell(f"# {title}")], "", needed(cells)
+    for place, cell in enumerate(cells):
         if cell.cell_type == "markdown":
             heading = next(iter(re.findall(r"^##+ (?:\d+\. )?(.+)", cell.source, re.MULTILINE)), heading)
         elif place in shown:
-            made += [new_markdown_cell(words(cells, place)), new_code_cell(cell.source)]
-        elif TAG in cell.metadata.get("tags", ()):  # the page names the heading while it waits
+            made += [new_markdown_cell(shown[place]["words"]), new_code_cell(cell.source)]
+        elif place in carried:  # the page names the heading while it waits
             made.append(new_code_cell(f"%%capture\n{cell.source}", metadata={"step": heading}))
-    name = ", ".join(demo.replace("_", " ") for demo in shown.values())
+    name = ", ".join(demo["name"] for demo in shown.values())
     return new_notebook(cells=made, metadata={"kernelspec": KERNEL, "title": title, "demo": name})
 
 
 def write_site(folder, pages):
     """The generated notebooks, Voilà's templates for them, and the list of all demos as its page of a folder."""
+    import nbformat
+
     notebooks, templates = folder / "notebooks", folder / "share/voila/templates/play"
     for new in (notebooks, templates):
         new.mkdir(parents=True)
@@ -106,7 +88,7 @@ def write_site(folder, pages):
     for name, notebook in pages.items():
         nbformat.write(notebook, notebooks / name)
         title, demo = (html.escape(notebook.metadata[key]) for key in ("title", "demo"))
-        link = f'<a href="voila/render/{name}"><b>{demo[0].upper()}{demo[1:]}</b></a>'
+        link = f'<a href="voila/render/{name}"><b>{demo}</b></a>'
         rows.append(f"<li>{link}<br><small>{title}</small></li>")
     index = "<h1>Guidance, to play with</h1>\n<ul>\n{}\n</ul>".format("\n".join(rows))
     files = {
@@ -135,15 +117,61 @@ def free_port(wanted):
         return probe.getsockname()[1]
 
 
+@contextlib.contextmanager
+def workplace():
+    """A temporary folder that is gone at the end; its name tells whose it is.
+
+    Folders of processes that were killed are removed here. One whose number a new process has stays until that ends.
+    """
+    import psutil
+
+    for old in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
+        owner = old.name.removeprefix(FOLDER).split("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)  # it may be another user's
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def on_signals(stop):
+    """Calls stop(number) at the first Ctrl-C, SIGTERM or SIGHUP (a closed terminal); what nohup silences stays so."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def once(number, _):
+        for other in numbers:  # a second one would cut the tidying short
+            signal.signal(other, signal.SIG_IGN)
+        stop(number)
+
+    for number in numbers:
+        signal.signal(number, once)
+
+
 def serve(folder, port, address, browser):
-    """Runs Voilà until Ctrl-C or SIGTERM; it ends its kernels."""
+    """Runs Voilà until a signal ends it, and its kernels with it; returns the exit status that goes with it."""
+    from jupyter_core.utils import run_sync
+    from tornado.ioloop import IOLoop
     from voila.app import Voila
 
+    ended = []
+
     class Play(Voila):
+        def initialize(self, argv=None):
+            super().initialize(argv)  # this has a handler of SIGTERM
+            on_signals(partial(stop, IOLoop.current()))
+
+        def stop(self):  # Voilà's waits for each kernel to save what it has
+            run_sync(self.kernel_manager.shutdown_all)(now=True)
+
         def launch_browser(self):  # called once the server listens
             print(f"The demos are at {address} (Ctrl-C ends this).", flush=True)
             if browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    def stop(loop, number):  # the loop ends what it is doing: an exception would strand a kernel that is starting
+        ended.append(128 + number)
+        loop.add_callback_from_signal(loop.stop)
 
     logging.disable(logging.WARNING)
     here = os.environ.get("JUPYTER_PATH")
@@ -161,10 +189,11 @@ def serve(folder, port, address, browser):
         "VoilaConfiguration.show_tracebacks": True,
         "MappingKernelManager.root_dir": NOTEBOOKS,  # where the lessons run
         "MappingKernelManager.cull_idle_timeout": 600,  # seconds; a page that is open keeps its kernel
-        "KernelManager.shutdown_wait_time": 1,  # seconds; they have nothing to save
+        "KernelManager.shutdown_wait_time": 1,  # seconds, for one that is culled; it has nothing to save
         "KernelManager.transport_encryption": "auto",  # without it each kernel warns in the terminal
     }
     Play.launch_instance([*(f"--{name}={value}" for name, value in options.items()), str(folder / "notebooks")])
+    return ended[0]
 
 
 def main():
@@ -173,23 +202,22 @@ def main():
     parser.add_argument("--port", type=int, default=0, help="the port to serve on (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args()
+    on_signals(lambda number: sys.exit(128 + number))
+    lessons = chosen(options.numbers, NOTEBOOKS)
     if not importlib.util.find_spec("voila"):
         raise SystemExit("Play mode needs Voilà, which `python3 course.py play` installs: start it that way.")
-    pages = {lesson.name: page(lesson) for lesson in chosen(options.numbers, NOTEBOOKS)}
+    pages = {lesson.name: page(lesson) for lesson in lessons}
     silent = [name for name in pages if pages[name] is None]
     if options.numbers and silent:
         raise SystemExit(f"There is no demo in {', '.join(silent)}.")
     pages = {name: notebook for name, notebook in pages.items() if notebook}
     port = free_port(options.port)
     address = f"http://127.0.0.1:{port}/" + (f"voila/render/{next(iter(pages))}" if len(pages) == 1 else "")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory(prefix="cfgedu-play-") as folder:
-        write_site(Path(folder), pages)
-        serve(Path(folder), port, address, not options.no_browser)
+    with workplace() as folder:
+        write_site(folder, pages)
+        status = serve(folder, port, address, not options.no_browser)
+    sys.exit(status)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

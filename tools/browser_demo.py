@@ -1,0 +1,389 @@
+"""One demo in a page, tried as a person would try it: by keyboard, by hand, with a screen reader, in the dark.
+
+Each check is a function that raises AssertionError with a sentence; `step` prints and remembers how it went. What can
+be told from facts alone is decided in Python, on what browser.js finds in the page.
+"""
+
+import contextlib
+import re
+import statistics
+import unicodedata
+
+BUDGET, ON_RELEASE = 100, 450  # milliseconds from a key press to its picture; where sliders wait for their release
+PRESSES, HELD = 5, 20  # key presses for each slider (odd: to and fro ends elsewhere), and for a key held down
+PLAYING = 120_000  # milliseconds for a demo to play to its end
+SMALL = {"width": 1000, "height": 700}  # the smallest window in which every text of a picture is to be read
+LETTERS, TEXT, MARK = 9, 4.5, 3  # pixels of the smallest text there; contrast of texts and of marks
+
+# What a key can reach, in the order in which it is tried: a choice may be what gives a slider its meaning.
+KINDS = {"choice": "select", "tick": "input[type=checkbox]", "slider": "[role=slider]"}
+ALL = "select, input, textarea, [role=slider]"
+
+
+@contextlib.contextmanager
+def step(results, name, page=None, folder=None):
+    """One check, printed and remembered, with what the block adds to the notes; a failed one leaves a screenshot."""
+    notes, problem = [], None
+    try:
+        yield notes
+    except Exception as error:
+        problem = str(error).strip().split("\n")[0] or type(error).__name__
+        with contextlib.suppress(Exception):  # the page may be gone, or there is none
+            page.screenshot(path=folder / f"failed-{len(results)}.png")
+    results.append((name, problem))
+    detail = f": {problem or ', '.join(notes)}" if problem or notes else ""
+    print(f"  {'FAILED' if problem else 'ok':<6}  {name}{detail}", flush=True)
+
+
+def try_demo(page, demo, title, results, folder, output=None):
+    """Every control and button of one demo; returns {control: [milliseconds, ...]}.
+
+    output: the number of the cell that shows it, where what all demos share is tried on it too: how a failed frame
+    looks, the size of letters in a small window, the dark theme.
+    """
+    check = lambda name: step(results, f"{title} {name}", page, folder)
+    times = {}
+    demo.scroll_into_view_if_needed()
+    page.wait_for_function("demo => demo.querySelector('img')?.naturalWidth", arg=demo.element_handle())
+    demo.evaluate("demo => course.watch(demo)")
+    start = state(page)
+    demo.screenshot(path=folder / f"{title}.png")
+    with check("has a name for every part"):
+        check_names(described(page))
+    with check("colours"):
+        check_colors(page.evaluate("course.colors()"))
+    for kind, selector in KINDS.items():
+        for part in demo.locator(selector).all():
+            label = part.evaluate("part => course.label(part)")
+            with check(f"{kind} {label}") as notes:
+                if part.evaluate("part => course.disabled(part)"):
+                    enable(page, demo, part)
+                times[label] = try_control(page, part, kind)
+                notes += [f"{statistics.median(times[label]):.0f} ms"] if times[label] else []
+                restore(page, demo, start)
+    with check("every control was tried"):
+        assert demo.locator(ALL).count() == len(start[0]) > 0, "it has one that this program cannot move, or none"
+    with check("a key held down drops pictures") as notes:
+        notes.append(try_holding(page, demo.locator(KINDS["slider"]).first))
+    demo.screenshot(path=folder / f"{title}-moved.png")
+    with check("reset"):
+        restore(page, demo, start)
+    for pad in demo.locator(".cfgedu-drag").all():
+        with check("drags") as notes:
+            notes.append(try_dragging(page, pad, start))
+            restore(page, demo, start)
+    for button in demo.locator(".cfgedu-places button:not(.cfgedu-play)").all():
+        with check(f"place {button.text_content()}"):
+            try_place(page, button, start)
+            restore(page, demo, start)
+    for button in demo.locator(".cfgedu-play").all():
+        with check("plays") as notes:
+            notes.append(try_playing(page, demo, button))
+            restore(page, demo, start)
+    with check("nothing jumps"):
+        heights = page.evaluate("course.log.heights")
+        assert max(heights) - min(heights) <= 1, f"its height went from {min(heights)} to {max(heights)} pixels"
+    with check("as code"):
+        button = demo.get_by_role("button", name="as code")
+        press(page, button, "Enter")
+        demo.locator("pre").filter(has_text="still(").wait_for()
+        press(page, button, "Enter")
+        demo.locator("pre").wait_for(state="hidden")
+    with check("shows no error"):
+        assert not (error := demo.locator(".cfgedu-error")).count(), error.text_content()
+    if output is not None:
+        with check("turns grey where a frame fails") as notes:
+            notes.append(try_failing(page, demo, output))
+            restore(page, demo, start)
+        with check(f"letters at {SMALL['width']} x {SMALL['height']}") as notes:
+            notes.append(try_small_window(page, demo, output))
+        with check("dark theme"):
+            try_dark(page, demo, folder / f"{title}-dark.png")
+    return times
+
+
+def value(text):
+    """The number that a readout shows, with its typographic minus."""
+    return float(text.replace("\u2212", "-"))
+
+
+def press(page, part, key):
+    part.focus()
+    page.keyboard.press(key)
+
+
+def at_rest(page):
+    """Waits for the sharp picture; returns the digest of its bytes."""
+    page.wait_for_function("course.resting()")
+    return page.evaluate("course.digest()")
+
+
+def state(page):
+    """What a demo shows at rest: its controls, its picture, its readout."""
+    picture = at_rest(page)
+    return page.evaluate("course.numbers()"), picture, page.evaluate("course.readout()")
+
+
+def restore(page, demo, start):
+    """The reset button brings the first state back, if it is gone."""
+    if page.evaluate("course.numbers()") != start[0]:
+        press(page, demo.get_by_role("button", name="reset"), "Enter")
+        page.wait_for_function("numbers => JSON.stringify(course.numbers()) === JSON.stringify(numbers)", arg=start[0])
+    assert state(page) == start, "reset does not bring the first picture and readout back"
+
+
+# ---------------------------------------------------------------- by keyboard
+
+
+def answered(page, *keys):
+    """Milliseconds from the last of some key presses to the frame with its picture; "same" where that stayed."""
+    page.evaluate("course.listen()")
+    for key in keys:
+        page.keyboard.press(key)
+    return page.wait_for_function("course.answer()").json_value()
+
+
+def keys_for(part, kind):
+    """The keys that move a control by one, away from its end. JupyterLab keeps arrows from a list that is not open."""
+    if kind == "tick":
+        return ["Space"]
+    now, most = part.evaluate("part => course.room(part)")
+    if kind == "slider":
+        return ["ArrowRight" if now < most else "ArrowLeft"]
+    return ["Space", "ArrowDown" if now < most else "ArrowUp", "Enter"]
+
+
+def enable(page, demo, part):
+    """Finds the choice with which a control works."""
+    for choice in demo.locator(KINDS["choice"]).all():
+        now, most = choice.evaluate("part => course.room(part)")
+        for place in {*range(most + 1)} - {now}:
+            page.evaluate("course.listen()")
+            choice.select_option(index=place)
+            page.wait_for_function("course.answer()")
+            if not part.evaluate("part => course.disabled(part)"):
+                return
+    raise AssertionError("no choice makes it work")
+
+
+def try_control(page, part, kind):
+    """Moves one control; returns the milliseconds that each key press took."""
+    number = lambda: part.evaluate("part => course.number(part)")
+    picture, numbers = at_rest(page), [number()]
+    part.focus()
+    answers = []
+    for _ in range(PRESSES if kind == "slider" else 1):
+        answers.append(answered(page, *keys_for(part, kind)))
+        numbers.append(number())
+    assert numbers[-1] != numbers[0], f"its number is still {numbers[0]}"
+    assert at_rest(page) != picture, "the picture is still the same"
+    if kind == "slider":
+        check_track(*part.evaluate("part => course.track(part)"), abs(value(numbers[1]) - value(numbers[0])))
+    return [answer for answer in answers if answer != "same"]
+
+
+def check_track(pixels, length, unit):
+    """A pixel of a slider's track is at most one of its steps, so that a hand can reach each of them."""
+    steps = round(length / unit)
+    assert pixels >= steps, f"its track has {pixels} pixels for {steps} steps"
+
+
+def try_holding(page, handle):
+    """A key held down: fewer pictures come than key presses."""
+    before, keys = page.evaluate("course.log.pictures"), keys_for(handle, "slider")
+    handle.focus()
+    page.evaluate("course.listen()")
+    for _ in range(HELD):
+        page.keyboard.down(*keys)
+    page.keyboard.up(*keys)
+    page.wait_for_function("course.log.told < Infinity")
+    at_rest(page)
+    drawn = page.evaluate("course.log.pictures") - before
+    assert drawn < HELD, f"{drawn} for {HELD} key presses"
+    return f"{drawn} for {HELD} key presses"
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def try_dragging(page, pad, start):
+    """The point follows a hand in the picture: sliders, readout and picture change; up and right are more."""
+    box = pad.bounding_box()
+    place = lambda share: (box["x"] + share * box["width"], box["y"] + (1 - share) * box["height"])
+    page.evaluate("course.listen()")
+    page.mouse.move(*place(0.3))
+    page.mouse.down()
+    page.wait_for_function("course.log.told < Infinity")
+    here = state(page)
+    page.evaluate("course.listen()")
+    page.mouse.move(*place(0.5))
+    page.mouse.move(*place(0.7), steps=4)
+    page.mouse.up()
+    page.wait_for_function("course.log.told < Infinity")
+    there = state(page)
+    sides = 1 if "cfgedu-drag-x" in pad.get_attribute("class") else 2
+    return check_dragged(start, here, there, sides)
+
+
+def check_dragged(start, here, there, sides):
+    """States at the start, after a press low on the left and after a drag to the upper right; returns what moved."""
+    moved = [label for label in here[0] if here[0][label] != there[0][label]]
+    others = [label for label in start[0] if start[0][label] != here[0][label] and label not in moved]
+    assert len(moved) == sides, f"a hand in the picture moves {moved or 'nothing'}, where {sides} may move"
+    assert not others, f"a hand in the picture moves {others} too"
+    assert here[1] != there[1], "the picture does not follow the hand"
+    assert here[2] != there[2], "the readout does not follow the hand"
+    if sides == 2:  # a point; a time may run to the left
+        wrong = [label for label in moved if value(here[0][label]) > value(there[0][label])]
+        assert not wrong, f"{wrong} falls on the way to the upper right"
+    return ", ".join(moved)
+
+
+def try_place(page, button, start):
+    """A place to go to: other controls, another picture, another readout."""
+    page.evaluate("course.listen()")
+    button.click()
+    page.wait_for_function("course.answer()")
+    check_place(start, state(page))
+
+
+def check_place(start, there):
+    for what, before, after in zip(("controls", "picture", "readout"), start, there, strict=True):
+        assert before != after, f"its {what} is that of the start" if what != "controls" else "it moves no control"
+
+
+def try_playing(page, demo, button):
+    """Play goes from the first value to the last, and stops there."""
+    label = button.get_attribute("aria-label").removeprefix("play ")
+    slider = demo.get_by_role("slider", name=label, exact=True)
+    ends = [slider.get_attribute(f"aria-value{end}") for end in ("min", "max")]
+    page.evaluate("course.log.numbers = []; course.hurry()")
+    press(page, button, "Enter")
+    try:
+        for word in ("pause ", "play "):
+            has = f"button => button.ariaLabel.startsWith('{word}')"
+            page.wait_for_function(has, arg=button.element_handle(), timeout=PLAYING)
+    finally:
+        page.evaluate("course.calm()")
+    at_rest(page)
+    return check_played([numbers[label] for numbers in page.evaluate("course.log.numbers")], *ends)
+
+
+def check_played(numbers, low, high):
+    """The numbers that a slider went through while the demo played: from one end, step by step, to the other one."""
+    numbers = [value(number) for number in numbers]
+    assert len(numbers) > 2, f"it shows {len(numbers)} pictures"
+    assert numbers[0] == float(low), f"it begins at {numbers[0]:g} and not at {float(low):g}"
+    assert numbers[-1] == float(high), f"it ends at {numbers[-1]:g} and not at {float(high):g}"
+    assert numbers == sorted(numbers), "it goes back on its way"
+    return f"{len(numbers)} pictures"
+
+
+# ---------------------------------------------------------------- for eyes and ears
+
+
+def described(page):
+    """What one sees of each part of a demo, and what Chromium tells a screen reader about it."""
+    session = page.context.new_cdp_session(page)
+    parts = page.evaluate("course.seen()")
+    for place, part in enumerate(parts):
+        found = session.send("Runtime.evaluate", {"expression": f"course.parts[{place}]"})["result"]["objectId"]
+        tree = session.send("Accessibility.getPartialAXTree", {"objectId": found, "fetchRelatives": False})
+        node = tree["nodes"][0]
+        part["role"] = node["role"]["value"]
+        part["name"] = node.get("name", {}).get("value", "")
+    session.detach()
+    return parts
+
+
+def check_names(parts):
+    """Each control and button is called what one reads beside it, a slider says its readout, the picture its words."""
+    problems = []
+    for part in parts:
+        read = "".join(letter for letter in part["label"] if unicodedata.category(letter) != "So").strip()
+        if not part["name"] or part["name"] != read:
+            problems.append(f"the {part['role']} {part['label']!r} is called {part['name']!r}")
+        elif part["kind"] == "picture" and len(read.split()) < 4:
+            problems.append(f"the words for the picture are {read!r}")
+        elif part.get("said") != part.get("number"):  # what a slider says is in the page alone, not in the tree
+            problems.append(f"the slider {read!r} shows {part['number']!r} and says {part['said']!r}")
+    kinds = {part["kind"] for part in parts}
+    problems += [f"it has no {kind}" for kind in ("control", "button", "picture") if kind not in kinds]
+    assert not problems, "; ".join(problems)
+
+
+def luminance(color):
+    """The relative luminance of a CSS colour rgb(r, g, b), as WCAG defines it."""
+    channels = [int(value) / 255 for value in re.findall(r"\d+", color)[:3]]
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(color, ground):
+    dark, light = sorted([luminance(color), luminance(ground)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+def check_colors(found):
+    """In every theme a demo keeps its light ground, its texts are read and its marks are seen."""
+    assert luminance(found["card"]) > 0.8, f"its ground is {found['card']}"
+    assert found["parts"], "it shows no text"
+    for part in found["parts"]:
+        least, ratio = {"text": TEXT, "mark": MARK}[part["kind"]], contrast(part["color"], part["ground"])
+        assert ratio >= least, f"{part['what']!r} has a contrast of {ratio:.2f}: {part['color']} on {part['ground']}"
+
+
+def try_dark(page, demo, file):
+    page.evaluate("course.theme('JupyterLab Dark')")
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    demo.screenshot(path=file)
+    found = page.evaluate("course.colors()")
+    page.evaluate("course.theme('JupyterLab Light')")
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
+    check_colors(found)
+
+
+def try_small_window(page, demo, output):
+    """The smallest letters of the picture, from their size in the figure and the size at which it is shown."""
+    figure = f"_{output}.figure"
+    visible = "lambda part: hasattr(part, 'get_fontsize') and part.get_visible() and part.get_text().strip()"
+    smallest = f"float(min(part.get_fontsize() for part in {figure}.findobj({visible})))"
+    points, inches = (
+        page.evaluate("text => course.python(text)", text) for text in (smallest, f"float({figure}.get_figwidth())")
+    )
+    before = page.viewport_size
+    page.set_viewport_size(SMALL)
+    page.wait_for_timeout(300)  # until the page is laid out again
+    width = demo.locator("img").bounding_box()["width"]
+    page.set_viewport_size(before)
+    return check_letters(points / 72 * width / inches)
+
+
+def check_letters(pixels):
+    assert pixels >= LETTERS - 0.05, f"the smallest are {pixels:.1f} pixels high"
+    return f"the smallest are {pixels:.1f} pixels high"
+
+
+def try_failing(page, demo, output):
+    """A frame that fails, because its scene raises here: the old picture turns grey, and the error stands below."""
+    broken = f"def broken(**_): raise ArithmeticError('planted')\nkept, _{output}.update = _{output}.update, broken"
+    page.evaluate("text => course.python('0', text)", broken)
+    handle = demo.locator(KINDS["slider"]).first
+    handle.focus()
+    page.keyboard.press(*keys_for(handle, "slider"))
+    try:
+        demo.locator(".cfgedu-error").wait_for()
+        found = page.evaluate("course.stale()")
+    finally:
+        page.evaluate("text => course.python('0', text)", f"_{output}.update = kept\ndel kept, broken")
+    answered(page, *keys_for(handle, "slider"))
+    return check_failed(found, page.evaluate("course.stale()"))
+
+
+def check_failed(found, later):
+    """What browser.js tells of the picture after a failed frame, and after the next good one."""
+    assert "planted" in found["error"], f"the error is {found['error']!r}"
+    assert found["grey"], "the old picture keeps its colours"
+    assert found["opacity"] <= 0.5, "the old picture looks valid"
+    assert later == {"opacity": 1, "grey": False, "error": ""}, "it does not recover"
+    return found["error"]
