@@ -51,17 +51,20 @@ DISK_IS_FULL = (
 
 DULL = ("WARNING", "Requirement already", "Attempting uninstall", "Found existing", "Uninstalling", "Successfully")
 
-Word = namedtuple("Word", "says command extra")
+# A word belongs to a group of the help, and runs a command with .venv's Python; `extra` is what that needs of
+# pyproject.toml. A bare one runs with the Python that reads this and needs nothing but its standard library.
+GROUPS = {"learn": "to learn", "teach": "to teach", "maintain": "to work on the course"}
+Word = namedtuple("Word", "group says command extra bare", defaults=(None, False))
 WORDS = {
-    "lab": Word(f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"], None),
-    "test": Word("run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"], None),
-    "play": Word("serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
-    "notebooks": Word("re-execute notebooks (all, or NN ...) and store their outputs", ["tools/notebooks.py"], None),
-    "checkpoints": Word("retrain every network that ships with the course", ["tools/checkpoints.py"], None),
-    "browser": Word("try every demo in a real browser", ["tools/browser.py"], "browser"),
-    "bench": Word("measure the speed that the course promises", ["tools/bench.py"], None),
-    "lint": Word("check the style of the code and the notebooks", ["-m", "ruff", "check"], None),
-    "clean": Word("remove caches, build leftovers and downloads (--all: .venv too)", ["tools/clean.py"], None),
+    "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
+    "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
+    "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
+    "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
+    "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
+    "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
+    "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
+    "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
+    "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
 }
 
 
@@ -75,11 +78,14 @@ def words():
 
 
 def usage():
-    rows = "\n".join(f"    {name:<12} {word.says}" for name, word in words().items())
+    rows = {group: [] for group in GROUPS}
+    for name, word in words().items():
+        rows[word.group].append(f"    {name:<12} {word.says}")
+    groups = "\n\n".join("\n".join([f"{GROUPS[group]}:", *lines]) for group, lines in rows.items() if lines)
     return f"""\
 usage: python3 course.py [installer arguments] WORD [arguments of the program]
 
-{rows}
+{groups}
 
 The first start sets everything up in .venv (with uv where it is on the PATH, else with venv and pip) and takes some
 minutes; later starts skip that while nothing changed. What stands after the word goes on to the program:
@@ -422,7 +428,7 @@ def main(argv):
     try:
         if word not in words():
             raise Problem(f"This copy of the course lacks {WORDS[word].command[0]}, which `{word}` runs.")
-        if word == "clean":  # needs no environment, and may remove it
+        if WORDS[word].bare:  # `clean` may remove the environment, `update` must work without one
             return start(sys.executable, program(word, after))
         set_up(installer, WORDS[word].extra)
         return start(venv_python(), program(word, after))

@@ -115,6 +115,19 @@ def test_help_lists_the_words_that_can_run(home, capsys):
     assert "    play " in capsys.readouterr().out
 
 
+def test_help_groups_the_words_by_who_needs_them(capsys):
+    course.main(["--help"])
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{title}:\n") for title in course.GROUPS.values()]
+    assert places == sorted(places)
+    assert (
+        places[0] < text.index("    lab ") < places[1] < text.index("    play ") < places[2] < text.index("    lint ")
+    )
+    for name in course.words():
+        assert text.count(f"    {name} ") == 1
+    assert max(map(len, text.splitlines())) <= 119
+
+
 @pytest.mark.parametrize("argv", [["lap"], ["lap", "lab"], ["--cpu"], ["3", "test"]])
 def test_an_unknown_word_installs_nothing(home, capsys, argv):
     assert course.main(argv) == 2
