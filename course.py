@@ -54,11 +54,13 @@ DULL = ("WARNING", "Requirement already", "Attempting uninstall", "Found existin
 # A word belongs to a group of the help, and runs a command with .venv's Python; `extra` is what that needs of
 # pyproject.toml. A bare one runs with the Python that reads this and needs nothing but its standard library.
 GROUPS = {"learn": "to learn", "teach": "to teach", "maintain": "to work on the course"}
-Word = namedtuple("Word", "group says command extra bare", defaults=(None, False))
+Word = namedtuple("Word", "group says command extra bare here", defaults=(None, False, False))
 WORDS = {
     "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
     "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
+    "grade": Word("teach", "run handed-in notebooks, tell which exercises are right", ["tools/grade.py"], here=True),
+    "student": Word("teach", "write a copy without solutions and outputs", ["tools/student.py"], here=True),
     "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
@@ -377,7 +379,8 @@ def environment():
 
 def program(word, args):
     """The command line of a word, without the Python that runs it."""
-    command = [*WORDS[word].command, *args]
+    first, *rest = WORDS[word].command
+    command = [str(ROOT / first) if first.endswith(".py") else first, *rest, *args]
     if word == "lab":
         command += [f"--ServerApp.root_dir={ROOT}"]
         if not any(arg.endswith(".ipynb") for arg in args):
@@ -387,10 +390,14 @@ def program(word, args):
     return command
 
 
-def start(python, command):
-    """Becomes the program, so that Ctrl-C reaches it; Windows has no exec, there this process waits for it."""
+def start(python, command, here=False):
+    """Becomes the program, so that Ctrl-C reaches it; Windows has no exec, there this process waits for it.
+
+    here: its arguments are files of whoever calls, so the folder stays theirs.
+    """
     command = [str(python), *command]
-    os.chdir(str(ROOT))
+    if not here:
+        os.chdir(str(ROOT))
     sys.stdout.flush()
     if not WINDOWS:
         os.execve(command[0], command, environment())
@@ -431,7 +438,7 @@ def main(argv):
         if WORDS[word].bare:  # `clean` may remove the environment, `update` must work without one
             return start(sys.executable, program(word, after))
         set_up(installer, WORDS[word].extra)
-        return start(venv_python(), program(word, after))
+        return start(venv_python(), program(word, after), WORDS[word].here)
     except Problem as problem:
         return fail(problem)
     except OSError as error:
