@@ -65,6 +65,7 @@ WORDS = {
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
     "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
+    "pictures": Word("maintain", "draw the moving picture of README anew", ["tools/pictures.py"]),
     "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
     "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
 }

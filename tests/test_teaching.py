@@ -5,9 +5,6 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
-import pytest
-
-import course
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/teaching.md"
@@ -75,9 +72,3 @@ def test_a_row_of_a_route_names_sections_that_exist_and_adds_up():
             wrong.append(f"{number} | {sections} | {exercises}: {spent}, not {stated}")
     assert routes()
     assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/teaching.md"])
-def test_every_word_of_course_that_a_page_for_people_names_exists(page):
-    named = set(re.findall(r"course\.py (\w+)", (ROOT / page).read_text("utf-8")))
-    assert named <= set(course.WORDS), named - set(course.WORDS)
