@@ -92,7 +92,7 @@ DULL = ("WARNING", "Requirement already", "Attempting uninstall", "Found existin
 # A word belongs to a group of the help, and runs a command with .venv's Python; `extra` is what that needs of
 # pyproject.toml. A bare one runs with the Python that reads this and needs nothing but its standard library.
 GROUPS = {"learn": "to learn", "teach": "to teach", "maintain": "to work on the course"}
-Word = namedtuple("Word", "group says command extra bare", defaults=(None, False))
+Word = namedtuple("Word", "group says command extra bare here", defaults=(None, False, False))
 WORDS = {
     "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
@@ -101,10 +101,13 @@ WORDS = {
     "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
     "zip": Word("teach", "pack the course for a class without git", ["tools/update.py", "zip"], bare=True),
     "site": Word("learn", "build the course as web pages (--open shows them)", ["-m", "tools.site"], "site"),
+    "grade": Word("teach", "run handed-in notebooks, tell which exercises are right", ["tools/grade.py"], here=True),
+    "student": Word("teach", "write a copy without solutions and outputs", ["tools/student.py"], here=True),
     "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
     "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
+    "pictures": Word("maintain", "draw the moving picture of README anew", ["tools/pictures.py"]),
     "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
     "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
     "resolve": Word("maintain", "check that the pinned versions suit every system", ["tools/resolve.py"], bare=True),
@@ -542,7 +545,8 @@ def with_home(env):
 
 def program(word, args):
     """The command line of a word, without the Python that runs it."""
-    command = [*WORDS[word].command, *args]
+    first, *rest = WORDS[word].command
+    command = [str(ROOT / first) if first.endswith(".py") else first, *rest, *args]
     if word == "lab":
         command += [f"--ServerApp.root_dir={ROOT}"]
         if not any(arg.endswith(".ipynb") for arg in args):
@@ -552,10 +556,14 @@ def program(word, args):
     return command
 
 
-def start(python, command):
-    """Becomes the program, so that Ctrl-C reaches it; Windows has no exec, there this process waits for it."""
+def start(python, command, here=False):
+    """Becomes the program, so that Ctrl-C reaches it; Windows has no exec, there this process waits for it.
+
+    here: its arguments are files of whoever calls, so the folder stays theirs.
+    """
     command = [str(python), *command]
-    os.chdir(str(ROOT))
+    if not here:
+        os.chdir(str(ROOT))
     sys.stdout.flush()
     env = with_home(environment())
     if not WINDOWS:
@@ -603,6 +611,8 @@ def main(argv):
             return 0
         set_up(before, WORDS[word].extra)
         return start(venv_python(), program(word, after))
+        set_up(installer, WORDS[word].extra)
+        return start(venv_python(), program(word, after), WORDS[word].here)
     except Problem as problem:
         return fail(problem)
     except OSError as error:

@@ -76,7 +76,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(course.signal, "signal", lambda *_: None)
     monkeypatch.setattr(course, "choose_torch", lambda *_: ("default", ""))
     monkeypatch.setattr(course, "NEEDED_BYTES", 0)
-    monkeypatch.setattr(course, "start", lambda python, command: 0)
+    monkeypatch.setattr(course, "start", lambda python, command, here=False: 0)
     monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     return root
@@ -785,3 +785,16 @@ def test_ctrl_c(home, capsys, monkeypatch):
     monkeypatch.setattr(course, "set_up", stop)
     assert course.main(["lab"]) == 130
     assert "next start" in sentence(capsys)
+
+
+def test_words_with_files_of_the_caller_stay_in_the_callers_folder(monkeypatch, tmp_path):
+    """`course.py grade anna.ipynb` from another folder means the file there."""
+    there = {}
+    monkeypatch.setattr(course, "WINDOWS", False)
+    monkeypatch.setattr(os, "execve", lambda file, command, env: there.update({command[-1]: Path.cwd()}))
+    for here in (True, False):
+        monkeypatch.chdir(tmp_path)
+        course.start("python", [str(here)], here)
+    assert there == {"True": tmp_path, "False": course.ROOT}
+    assert course.program("grade", ["x.ipynb"]) == [str(course.ROOT / "tools/grade.py"), "x.ipynb"]
+    assert {name for name, word in course.WORDS.items() if word.here} == {"grade", "student"}
