@@ -95,12 +95,12 @@ GROUPS = {"learn": "to learn", "teach": "to teach", "maintain": "to work on the 
 Word = namedtuple("Word", "group says command extra bare here", defaults=(None, False, False))
 WORDS = {
     "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
+    "site": Word("learn", "build the course as web pages (--open shows them)", ["-m", "tools.site"], "site"),
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
     "update": Word("learn", "take what is new; your notebooks go to mine/", ["tools/update.py", "update"], bare=True),
     "restore": Word("learn", "bring notebooks back; yours go to mine/", ["tools/update.py", "restore"], bare=True),
     "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
     "zip": Word("teach", "pack the course for a class without git", ["tools/update.py", "zip"], bare=True),
-    "site": Word("learn", "build the course as web pages (--open shows them)", ["-m", "tools.site"], "site"),
     "grade": Word("teach", "run handed-in notebooks, tell which exercises are right", ["tools/grade.py"], here=True),
     "student": Word("teach", "write a copy without solutions and outputs", ["tools/student.py"], here=True),
     "test": Word("maintain", "run every test: unit, rules, all notebooks and solutions", ["-m", "pytest"]),
@@ -108,6 +108,7 @@ WORDS = {
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
     "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
     "pictures": Word("maintain", "draw the moving picture of README anew", ["tools/pictures.py"]),
+    "translation": Word("maintain", "keep other languages in step with the English", ["-m", "tools.translation"]),
     "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
     "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),
     "resolve": Word("maintain", "check that the pinned versions suit every system", ["tools/resolve.py"], bare=True),
@@ -610,8 +611,6 @@ def main(argv):
             print(help_of(word))
             return 0
         set_up(before, WORDS[word].extra)
-        return start(venv_python(), program(word, after))
-        set_up(installer, WORDS[word].extra)
         return start(venv_python(), program(word, after), WORDS[word].here)
     except Problem as problem:
         return fail(problem)
