@@ -222,11 +222,15 @@ def interpreter():
 
 
 def distributions(python):
-    """{name: version} of what is installed, in its own spelling: what was removed or changed is missed at a start."""
+    """{name: its versions} of what is installed, in its own spelling: what is removed or changed, a start misses."""
     site = VENV / "Lib/site-packages" if WINDOWS else VENV / f"lib/python{python}/site-packages"
     names = os.listdir(str(site)) if site.is_dir() else []
-    whole = [name[: -len(".dist-info")] for name in names if (site / name / "METADATA").is_file()]
-    return dict(sorted(name.partition("-")[::2] for name in whole))
+    found = {}  # two versions of one name are what a broken installation may leave
+    for name in sorted(names):
+        if name.endswith(".dist-info") and (site / name / "METADATA").is_file():
+            name, _, version = name[: -len(".dist-info")].partition("-")
+            found.setdefault(name, []).append(version)
+    return found
 
 
 def lacking(extras, python):
@@ -238,11 +242,11 @@ def lacking(extras, python):
     for extra in extras:
         named += project["optional-dependencies"].get(extra, [])
     rows = re.findall(r"^([\w.-]+)==([\w.+!-]+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    pins, held = {}, {spelled(name): version for name, version in distributions(python).items()}
+    pins, held = {}, {spelled(name): versions for name, versions in distributions(python).items()}
     for name, version in rows:
         pins.setdefault(spelled(name), []).append(version)
     names = [re.match(r"[\w.-]+", line).group() for line in named if ";" not in line]  # a marker: perhaps not for here
-    return [name for name in names if not same_version(held.get(spelled(name)), pins.get(spelled(name)))]
+    return [name for name in names if not any_of(held.get(spelled(name)), pins.get(spelled(name)))]
 
 
 def spelled(name):
@@ -250,10 +254,10 @@ def spelled(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def same_version(version, pins):
+def any_of(versions, pins):
     """2.13.0+cpu is a build of 2.13.0, and 1.0 is 1.0.0. Any version does where nothing is pinned."""
     plain = lambda text: re.sub(r"(\.0)+$", "", text.partition("+")[0])
-    return version is not None and (not pins or plain(version) in map(plain, pins))
+    return bool(versions) and (not pins or not set(map(plain, pins)).isdisjoint(map(plain, versions)))
 
 
 def wanted(stamp, args, extra):

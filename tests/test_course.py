@@ -513,6 +513,9 @@ def test_another_version_than_the_one_of_the_course_is_missed(home):
     python = course.interpreter()
     assert course.lacking(["test"], python) == []
     assert course.lacking(["test", "play"], python) == ["voila"]
+    shutil.copytree(next(site(home).glob("torch-*.dist-info")), site(home) / "torch-2.9.0.dist-info")
+    assert course.lacking(["test"], python) == []  # what a broken installation left beside it
+    shutil.rmtree(site(home) / "torch-2.9.0.dist-info")
     for name in ("torch-2.13.0+cu130", "torch-2.13"):
         next(site(home).glob("torch-*.dist-info")).rename(site(home) / f"{name}.dist-info")
         assert course.lacking(["test"], python) == []
