@@ -112,7 +112,15 @@ MORE = {  # where the options of a program of others are explained
 
 def words():
     """The words that this copy of the course can run."""
-    return {name: word for name, word in WORDS.items() if word.command[0] == "-m" or (ROOT / word.command[0]).exists()}
+    return {name: word for name, word in WORDS.items() if not tool_of(name) or tool_of(name).exists()}
+
+
+def tool_of(word):
+    """The file of the course that a word runs, also where its command is "-m tools.x"; None for a program of others."""
+    file, *more = WORDS[word].command
+    if file == "-m" and more[0].startswith("tools."):
+        file = more[0].replace(".", "/") + ".py"
+    return None if file == "-m" else ROOT / file
 
 
 def usage():
@@ -149,7 +157,7 @@ def help_of(word):
     usage = f"usage: python3 course.py {word} [arguments of the program]"
     if word in MORE:
         return f"{usage}\n\n{word}: {WORDS[word].says}\n\nWhat stands after the word goes on to {MORE[word]}"
-    tool = ast.parse((ROOT / WORDS[word].command[0]).read_text(encoding="utf-8"))
+    tool = ast.parse(tool_of(word).read_text(encoding="utf-8"))
     rows = [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
     return "\n".join([usage, "", ast.get_docstring(tool) or "", "", *rows])
 
@@ -161,8 +169,8 @@ def options_of(tool):
             given = {key.arg: key.value for key in node.keywords}
             parts = getattr(given.get("help"), "values", [given.get("help")])
             names = [name.value for name in node.args if isinstance(name, ast.Constant)]
-            if "metavar" in given and not names[0].startswith("-"):
-                names = [ast.literal_eval(given["metavar"])]
+            if isinstance(given.get("metavar"), ast.Constant) and not names[0].startswith("-"):
+                names = [given["metavar"].value]
             yield names, "".join(part.value if isinstance(part, ast.Constant) else "..." for part in parts)
 
 
@@ -506,9 +514,8 @@ def misplaced(before, word, after):
             )
     if WORDS[word].bare:
         return None
-    own = set()
-    if word not in MORE:
-        own.update(*(names for names, _ in options_of(ast.parse((ROOT / WORDS[word].command[0]).read_text("utf-8")))))
+    tool = ast.parse(tool_of(word).read_text(encoding="utf-8") if tool_of(word) else "")
+    own = {name for names, _ in options_of(tool) for name in names}
     for arg in after[: after.index("--") if "--" in after else None]:
         name = arg.partition("=")[0]
         if name.startswith("--") and name[2:] in BEFORE - AFTER and name not in own:
@@ -588,7 +595,7 @@ def main(argv):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an installer is stopped with us
     try:
         if word not in words():
-            raise Problem(f"This copy of the course lacks {WORDS[word].command[0]}, which `{word}` runs.")
+            raise Problem(f"This copy of the course lacks {tool_of(word).relative_to(ROOT)}, which `{word}` runs.")
         told = misplaced(before, word, after)
         if told:
             return fail(told, code=2)
