@@ -150,13 +150,12 @@ sees no NVIDIA driver and that build's index answers at once. Or you choose; --c
 
 def help_of(word):
     """What a word does and understands, read from its tool without running it: nothing needs to be installed."""
-    rows = [f"usage: python3 course.py {word} [arguments of the program]", "", f"{word}: {WORDS[word].says}."]
+    usage = f"usage: python3 course.py {word} [arguments of the program]"
     if word in MORE:
-        return "\n".join([*rows, "", f"What stands after the word goes on to {MORE[word]}"])
+        return f"{usage}\n\n{word}: {WORDS[word].says}\n\nWhat stands after the word goes on to {MORE[word]}"
     tool = ast.parse((ROOT / WORDS[word].command[0]).read_text(encoding="utf-8"))
-    rows += ["", ast.get_docstring(tool) or "", ""]
-    rows += [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
-    return "\n".join(rows)
+    rows = [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
+    return "\n".join([usage, "", ast.get_docstring(tool) or "", "", *rows])
 
 
 def options_of(tool):
@@ -166,6 +165,8 @@ def options_of(tool):
             given = {key.arg: key.value for key in node.keywords}
             parts = getattr(given.get("help"), "values", [given.get("help")])
             names = [name.value for name in node.args if isinstance(name, ast.Constant)]
+            if "metavar" in given and not names[0].startswith("-"):
+                names = [ast.literal_eval(given["metavar"])]
             yield names, "".join(part.value if isinstance(part, ast.Constant) else "..." for part in parts)
 
 
@@ -372,13 +373,13 @@ def make_environment(uv, env, lock):
         raise Problem(DISK_IS_FULL)
     say("Setting the course up in .venv. This happens once and takes some minutes.")
     if uv:
-        try:
+        with contextlib.suppress(Problem):
             run_installer([uv, "venv", "--python", sys.executable, str(VENV)], env, lock)
-            return uv
-        except Problem:
-            say("uv makes no environment here (see above): going on with pip.")
-            if os.path.lexists(VENV):
-                remove(VENV)
+            if interpreter():
+                return uv
+        say("uv makes no environment here: going on with pip.")
+        if os.path.lexists(VENV):
+            remove(VENV)
     run_installer([sys.executable, "-m", "venv", str(VENV)], env, lock)
     return None
 
@@ -422,13 +423,14 @@ def run_installer(command, env, lock):
     lines = deque(maxlen=30)
     reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout), daemon=True)
     reader.start()
-    try:
-        watch(process, lines)
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    reader.join()
+    with process.stdout:
+        try:
+            watch(process, lines)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        reader.join()
     if process.returncode:
         print("\n".join(list(lines)[-15:]), file=sys.stderr)
         raise Problem(OUT_OF_MEMORY if process.returncode == -9 else explain(lines))
@@ -499,8 +501,8 @@ def misplaced(before, word, after):
     for arg in before:
         if arg.startswith("-") and arg.partition("=")[0].lstrip("-") not in BEFORE:
             return (
-                f"`{arg}` stands before the word, where only options for the installer stand that say where packages "
-                f"come from. For the program it stands after the word: python3 course.py {word} {arg}"
+                f"`{arg}` stands before the word, and is no option of the installer about where packages come from. "
+                f"If it is one of the program's, it stands after the word: python3 course.py {word} {arg}"
             )
     if WORDS[word].bare:
         return None

@@ -52,6 +52,7 @@ MARKS = {  # of a cause, in the lines that an installer wrote last; the first ca
     "memory": r"memoryerror|out of memory|cannot allocate memory|(errno|os error) 12\b",
     "clock": r"certificate (has |is )?(expired|not yet valid)|certificate: expired|expired certificate|certexpired"
     r"|cert_?not_?valid|notvalidyet|not valid (yet|before|after)",
+    "no ssl": r"ssl module (in python )?is not available",
     "certificate": r"certificate|ssl ?error|\bssl:|unknownissuer|self[- ]signed|tls handshake|handshake ?failure",
     "proxy": r"proxy ?error|to proxy|via proxy|proxy (auth|url)|407 proxy|code:? \(?407|tunnel (conn|err|fail)"
     r"|unsuccessful tunnel|for socks",
@@ -71,6 +72,8 @@ SENTENCES = {
     "memory": OUT_OF_MEMORY,
     "clock": "The certificate of the package index counts as expired or not yet valid: see that this machine's date "
     "and clock are right, " + AGAIN,
+    "no ssl": "This Python was built without SSL, so it reaches no index: install the one of python.org or of your "
+    "system, and start again with it.",
     "certificate": "The package index shows a certificate that this machine does not trust, as where a company or a "
     "school looks into the traffic: name the file of its certificate in PIP_CERT (for uv in SSL_CERT_FILE), see that "
     "the clock is right, " + AGAIN,

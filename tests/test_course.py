@@ -201,7 +201,7 @@ def test_help_tells_the_options_of_a_tool():
     text = course.help_of("play")
     assert "NN ...]`: serves the demos alone" in text
     assert "    --port           the port to serve on (default: a free one)" in text
-    assert "    numbers          whose demos, such as 06 (default: all lessons)" in text
+    assert "    NN               whose demos, such as 06 (default: all lessons)" in text
     assert "... (default: all of them)" in course.help_of("checkpoints")
 
 
@@ -551,15 +551,20 @@ def test_a_uv_that_does_not_run_leaves_the_work_to_pip(home, tmp_path, monkeypat
 def test_a_uv_that_makes_no_environment_leaves_the_work_to_pip(home, capsys, monkeypatch):
     commands = []
 
-    def run(command, env, lock):
+    def fails(command, env, lock):
         commands.append(command)
         if command[1] == "venv":
             raise course.Problem("no such option")
 
-    monkeypatch.setattr(course, "run_installer", run)
-    assert course.make_environment("/bin/uv", {}, None) is None
-    assert [command[1:3] for command in commands] == [["venv", "--python"], ["-m", "venv"]]
-    assert "going on with pip" in capsys.readouterr().out
+    def does_nothing(command, env, lock):
+        commands.append(command)
+
+    for run in (fails, does_nothing):
+        commands.clear()
+        monkeypatch.setattr(course, "run_installer", run)
+        assert course.make_environment("/bin/uv", {}, None) is None
+        assert [command[1:3] for command in commands] == [["venv", "--python"], ["-m", "venv"]]
+        assert "going on with pip" in capsys.readouterr().out
 
 
 @posix

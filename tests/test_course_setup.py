@@ -360,6 +360,7 @@ SAID = {  # what pip and uv print, and words of the sentence
     "  Caused by: error sending request for url\n  Caused by: invalid peer certificate: UnknownIssuer": "SSL_CERT_FILE",
     RETRY + "'SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
     "certificate is not yet valid (_ssl.c:1006)'))'": "date and clock",
+    RETRY + "'SSLError(\"Can't connect to HTTPS URL because the SSL module is not available.\")'": "built without SSL",
     "certificate verify failed: certificate has expired (_ssl.c:1006)": "date and clock",
     "  Caused by: invalid peer certificate: Expired": "date and clock",
     "  Caused by: invalid peer certificate: certificate not valid yet: verification time 1": "date and clock",
