@@ -116,7 +116,15 @@ MORE = {  # where the options of a program of others are explained
 
 def words():
     """The words that this copy of the course can run."""
-    return {name: word for name, word in WORDS.items() if word.command[0] == "-m" or (ROOT / word.command[0]).exists()}
+    return {name: word for name, word in WORDS.items() if not tool_of(name) or tool_of(name).exists()}
+
+
+def tool_of(word):
+    """The file of the course that a word runs, also where its command is "-m tools.x"; None for a program of others."""
+    file, *more = WORDS[word].command
+    if file == "-m" and more[0].startswith("tools."):
+        file = more[0].replace(".", "/") + ".py"
+    return None if file == "-m" else ROOT / file
 
 
 def usage():
@@ -153,7 +161,7 @@ def help_of(word):
     usage = f"usage: python3 course.py {word} [arguments of the program]"
     if word in MORE:
         return f"{usage}\n\n{word}: {WORDS[word].says}\n\nWhat stands after the word goes on to {MORE[word]}"
-    tool = ast.parse((ROOT / WORDS[word].command[0]).read_text(encoding="utf-8"))
+    tool = ast.parse(tool_of(word).read_text(encoding="utf-8"))
     rows = [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
     return "\n".join([usage, "", ast.get_docstring(tool) or "", "", *rows])
 
@@ -165,8 +173,8 @@ def options_of(tool):
             given = {key.arg: key.value for key in node.keywords}
             parts = getattr(given.get("help"), "values", [given.get("help")])
             names = [name.value for name in node.args if isinstance(name, ast.Constant)]
-            if "metavar" in given and not names[0].startswith("-"):
-                names = [ast.literal_eval(given["metavar"])]
+            if isinstance(given.get("metavar"), ast.Constant) and not names[0].startswith("-"):
+                names = [given["metavar"].value]
             yield names, "".join(part.value if isinstance(part, ast.Constant) else "..." for part in parts)
 
 
@@ -226,11 +234,15 @@ def interpreter():
 
 
 def distributions(python):
-    """{name: version} of what is installed, in its own spelling: what was removed or changed is missed at a start."""
+    """{name: its versions} of what is installed, in its own spelling: what is removed or changed, a start misses."""
     site = VENV / "Lib/site-packages" if WINDOWS else VENV / f"lib/python{python}/site-packages"
     names = os.listdir(str(site)) if site.is_dir() else []
-    whole = [name[: -len(".dist-info")] for name in names if (site / name / "METADATA").is_file()]
-    return dict(sorted(name.partition("-")[::2] for name in whole))
+    found = {}  # two versions of one name are what a broken installation may leave
+    for name in sorted(names):
+        if name.endswith(".dist-info") and (site / name / "METADATA").is_file():
+            name, _, version = name[: -len(".dist-info")].partition("-")
+            found.setdefault(name, []).append(version)
+    return found
 
 
 def lacking(extras, python):
@@ -242,11 +254,11 @@ def lacking(extras, python):
     for extra in extras:
         named += project["optional-dependencies"].get(extra, [])
     rows = re.findall(r"^([\w.-]+)==([\w.+!-]+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    pins, held = {}, {spelled(name): version for name, version in distributions(python).items()}
+    pins, held = {}, {spelled(name): versions for name, versions in distributions(python).items()}
     for name, version in rows:
         pins.setdefault(spelled(name), []).append(version)
     names = [re.match(r"[\w.-]+", line).group() for line in named if ";" not in line]  # a marker: perhaps not for here
-    return [name for name in names if not same_version(held.get(spelled(name)), pins.get(spelled(name)))]
+    return [name for name in names if not any_of(held.get(spelled(name)), pins.get(spelled(name)))]
 
 
 def spelled(name):
@@ -254,10 +266,10 @@ def spelled(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def same_version(version, pins):
+def any_of(versions, pins):
     """2.13.0+cpu is a build of 2.13.0, and 1.0 is 1.0.0. Any version does where nothing is pinned."""
     plain = lambda text: re.sub(r"(\.0)+$", "", text.partition("+")[0])
-    return version is not None and (not pins or plain(version) in map(plain, pins))
+    return bool(versions) and (not pins or not set(map(plain, pins)).isdisjoint(map(plain, versions)))
 
 
 def wanted(stamp, args, extra):
@@ -506,9 +518,8 @@ def misplaced(before, word, after):
             )
     if WORDS[word].bare:
         return None
-    own = set()
-    if word not in MORE:
-        own.update(*(names for names, _ in options_of(ast.parse((ROOT / WORDS[word].command[0]).read_text("utf-8")))))
+    tool = ast.parse(tool_of(word).read_text(encoding="utf-8") if tool_of(word) else "")
+    own = {name for names, _ in options_of(tool) for name in names}
     for arg in after[: after.index("--") if "--" in after else None]:
         name = arg.partition("=")[0]
         if name.startswith("--") and name[2:] in BEFORE - AFTER and name not in own:
@@ -588,7 +599,7 @@ def main(argv):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an installer is stopped with us
     try:
         if word not in words():
-            raise Problem(f"This copy of the course lacks {WORDS[word].command[0]}, which `{word}` runs.")
+            raise Problem(f"This copy of the course lacks {tool_of(word).relative_to(ROOT)}, which `{word}` runs.")
         told = misplaced(before, word, after)
         if told:
             return fail(told, code=2)

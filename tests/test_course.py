@@ -162,6 +162,16 @@ def test_a_word_without_its_tool(home, capsys):
     assert not (home / ".venv").exists()
 
 
+def test_every_word_is_a_tool_of_the_course_or_a_program_that_is_explained(monkeypatch):
+    for word in course.WORDS:
+        assert (course.tool_of(word) is None) == (word in course.MORE)
+        assert word in course.words()
+    monkeypatch.setitem(course.WORDS, "lint", course.Word("maintain", "", ["-m", "tools.clean"]))
+    assert course.tool_of("lint") == ROOT / "tools/clean.py"
+    monkeypatch.setitem(course.WORDS, "lint", course.Word("maintain", "", ["-m", "tools.gone"]))
+    assert "lint" not in course.words()
+
+
 def test_arguments_go_on_to_the_program(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     assert course.program("test", ["-k", "schedule"]) == ["-m", "pytest", "-k", "schedule"]
@@ -180,8 +190,8 @@ def test_arguments_go_on_to_the_program(monkeypatch):
 def test_help_of_a_word_needs_no_set_up(word, capfd, tmp_path, monkeypatch):
     """On a copy without an environment: the tool's own words and options, and nothing is installed."""
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("course.py", "course_setup.py", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    for path in (*ROOT.glob("*.py"), ROOT / "pyproject.toml", ROOT / "constraints.txt"):
+        shutil.copy(path, tmp_path)
     for option in ("--help", "-h"):
         run = [sys.executable, str(tmp_path / "course.py"), word, option]
         result = subprocess.run(run, capture_output=True, text=True)
@@ -189,11 +199,12 @@ def test_help_of_a_word_needs_no_set_up(word, capfd, tmp_path, monkeypatch):
         assert f"course.py {word}" in result.stdout
         if word in course.MORE:
             assert "https://" in result.stdout
-        else:
-            tool = ast.parse((tmp_path / course.WORDS[word].command[0]).read_text())
-            names = [name for names, _ in course.options_of(tool) for name in names]
+        elif not course.WORDS[word].bare:  # which tells its own options
+            names = [
+                name for names, _ in course.options_of(ast.parse(course.tool_of(word).read_text())) for name in names
+            ]
             assert names
-            assert all(name in result.stdout for name in names if name.startswith("-"))
+            assert all(name in result.stdout for name in names)
     assert not (tmp_path / ".venv").exists()
 
 
@@ -513,6 +524,9 @@ def test_another_version_than_the_one_of_the_course_is_missed(home):
     python = course.interpreter()
     assert course.lacking(["test"], python) == []
     assert course.lacking(["test", "play"], python) == ["voila"]
+    shutil.copytree(next(site(home).glob("torch-*.dist-info")), site(home) / "torch-2.9.0.dist-info")
+    assert course.lacking(["test"], python) == []  # what a broken installation left beside it
+    shutil.rmtree(site(home) / "torch-2.9.0.dist-info")
     for name in ("torch-2.13.0+cu130", "torch-2.13"):
         next(site(home).glob("torch-*.dist-info")).rename(site(home) / f"{name}.dist-info")
         assert course.lacking(["test"], python) == []

@@ -251,7 +251,7 @@ def test_an_index_that_does_not_answer_changes_nothing(index, place):
     start = time.monotonic()
     address = f"{index}/{place}" if place else "http://127.0.0.1:9"
     assert choose_torch(address, course.environment(), []) == ("default", "")
-    assert time.monotonic() - start < 2 + 1
+    assert time.monotonic() - start < 10  # two, on a machine that has nothing else to do
 
 
 def test_two_seconds_hold_whatever_hangs(index, monkeypatch):
@@ -259,7 +259,7 @@ def test_two_seconds_hold_whatever_hangs(index, monkeypatch):
     monkeypatch.setattr(course_setup, "ASK", "import time; time.sleep(60)")
     start = time.monotonic()
     assert choose_torch(f"{index}/good", course.environment(), []) == ("default", "")
-    assert 2 <= time.monotonic() - start < 2 + 1
+    assert 2 <= time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(
