@@ -260,7 +260,7 @@ with its guided prediction replayed as a CUDA graph. The 2D network has width 12
 def measure(name: str, rounds: int = 15, numbers=NOTEBOOKS, page: Path | None = None) -> list[str]:
     """Measures everything on the device `name`, writes the page and returns its lines."""
     device, began = require_device(name), time.monotonic()
-    parts = [[WORDS.format(rounds=rounds)]]
+    parts = [WORDS.format(rounds=rounds).splitlines()]
     for part in (sampling, fields, training):
         parts.append(part(device, rounds))
         print(*parts[-1], "", sep="\n", flush=True)
