@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -26,20 +27,21 @@ from tools.site_pages import front, gallery, questions, rows, solutions_list, sy
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
+LESSON = "[0-9][0-9]_*.ipynb"  # what else a learner keeps beside the lessons stays out
 
 
 # ---------------------------------------------------------------- figures
 
 
 def smaller(png, twice=False):
-    """(bytes of a WebP file, width, height) with every pixel as it was.
+    """A WebP file with every pixel as it was.
 
     A picture with two pixels for each of the page's may lose some, where that saves much: it is then a smooth field.
     """
     with Image.open(io.BytesIO(png)) as picture:
         exact = webp(picture, lossless=True, quality=80)
         smooth = webp(picture, quality=90) if twice else exact
-        return (smooth if len(smooth) < 0.7 * len(exact) else exact), *picture.size
+    return smooth if len(smooth) < 0.7 * len(exact) else exact
 
 
 def webp(picture, **look):
@@ -51,17 +53,18 @@ def webp(picture, **look):
     return stored.getvalue()
 
 
-def painter(folder, page, up, drawn):
+def painter(jobs, page, up, drawn):
     """A function for the cells of a page: (png, cell's id, width on the page or None) -> Picture.
 
-    It writes the picture into the folder, and remembers it in `drawn` under the cell's id, its address from the root.
+    Drawing waits: (name of the file, png, whether it has two pixels for one) goes to `jobs`. The picture is remembered
+    in `drawn` under the cell's id, with its address from the root.
     """
-    folder.mkdir(parents=True, exist_ok=True)
 
     def picture(png, cell, width):
         name = f"{page}-{cell}.webp"
-        data, wide, high = smaller(png, twice=bool(width))
-        (folder / name).write_bytes(data)
+        jobs.append((name, png, bool(width)))
+        with Image.open(io.BytesIO(png)) as stored:
+            wide, high = stored.size
         width = width or wide
         drawn[cell] = Picture(f"figures/{name}", width, round(high * width / wide))
         return drawn[cell]._replace(address=up + drawn[cell].address)
@@ -69,27 +72,39 @@ def painter(folder, page, up, drawn):
     return picture
 
 
+def write_figures(jobs, folder):
+    """The pictures of `painter`, in threads: what compresses them lets others run."""
+    folder.mkdir(parents=True)
+
+    def write(job):
+        name, png, twice = job
+        (folder / name).write_bytes(smaller(png, twice))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, jobs))
+
+
 # ---------------------------------------------------------------- sources
 
 
 def notebooks_in(folder):
     """{name: notebook} of a folder, in order."""
-    return {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("*.ipynb"))}
+    return {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob(LESSON))}
 
 
-def pages(root, figures):
-    """{file: its text} of every page; the pictures are written into the folder `figures`."""
+def pages(root, jobs):
+    """{file: its text} of every page; the pictures to write go to `jobs`."""
     lessons, answers = notebooks_in(root / "notebooks"), notebooks_in(root / "notebooks/solutions")
     readme = (root / "README.md").read_text(encoding="utf-8")
     titles = {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
     made, entries = {}, []
     for name, notebook in lessons.items():
         drawn = {}
-        made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(figures, name, "../", drawn))
+        made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, "../", drawn))
         for cell, output in demos_of(notebook):
             entries.append((name[:2], titles[name], f"notebooks/{name}", output.data[DEMO], drawn[cell.id]))
     for name, notebook in answers.items():
-        picture = painter(figures, f"solutions-{name}", "../../", {})
+        picture = painter(jobs, f"solutions-{name}", "../../", {})
         made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
     hero = next(demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO)
     minutes = {name[:2]: minutes_of(notebook) for name, notebook in lessons.items()}
@@ -105,11 +120,16 @@ def pages(root, figures):
 
 def write_sources(sources, root=ROOT):
     """What Sphinx reads, below `sources`; figures, notebooks and scripts, which it copies, in the folder `extra`."""
-    for name, text in pages(root, sources / "extra/figures").items():
+    jobs = []
+    for name, text in pages(root, jobs).items():
         file = sources / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    shutil.copytree(root / "notebooks", sources / "extra/downloads", ignore=shutil.ignore_patterns(".*"))
+    write_figures(jobs, sources / "extra/figures")
+    for folder in ("", "solutions"):
+        (sources / "extra/downloads" / folder).mkdir()
+        for notebook in (root / "notebooks" / folder).glob(LESSON):
+            shutil.copy(notebook, sources / "extra/downloads" / folder)
     scripts = sources / "extra/js"
     shutil.copytree(root / "site/js", scripts)
     write_data(scripts)
