@@ -147,8 +147,8 @@ def test_places():
     browser_demo.check_place(START, THERE)
     for there, said in [
         (START, "moves no control"),
-        ((THERE[0], *START[1:]), "its picture is that of the start"),
-        ((*THERE[:2], START[2]), "its readout is that of the start"),
+        ((THERE[0], *START[1:]), "its picture stays as it was"),
+        ((*THERE[:2], START[2]), "its readout stays as it was"),
     ]:
         with pytest.raises(AssertionError, match=said):
             browser_demo.check_place(START, there)

@@ -66,15 +66,14 @@ def try_demo(page, demo, title, results, folder, output=None):
     with check("a key held down drops pictures") as notes:
         notes.append(try_holding(page, demo.locator(KINDS["slider"]).first))
     demo.screenshot(path=folder / f"{title}-moved.png")
+    for button in demo.locator(".cfgedu-places button:not(.cfgedu-play)").all():
+        with check(f"place {button.text_content()}"):  # each from the one before: the start may be a place, too
+            try_place(page, button)
     with check("reset"):
         restore(page, demo, start)
     for pad in demo.locator(".cfgedu-drag").all():
         with check("drags") as notes:
             notes.append(try_dragging(page, pad, start))
-            restore(page, demo, start)
-    for button in demo.locator(".cfgedu-places button:not(.cfgedu-play)").all():
-        with check(f"place {button.text_content()}"):
-            try_place(page, button, start)
             restore(page, demo, start)
     for button in demo.locator(".cfgedu-play").all():
         with check("plays") as notes:
@@ -239,17 +238,18 @@ def check_dragged(start, here, there, sides):
     return ", ".join(moved)
 
 
-def try_place(page, button, start):
+def try_place(page, button):
     """A place to go to: other controls, another picture, another readout."""
+    before = state(page)
     page.evaluate("course.listen()")
     button.click()
     page.wait_for_function("course.answer()")
-    check_place(start, state(page))
+    check_place(before, state(page))
 
 
-def check_place(start, there):
-    for what, before, after in zip(("controls", "picture", "readout"), start, there, strict=True):
-        assert before != after, f"its {what} is that of the start" if what != "controls" else "it moves no control"
+def check_place(here, there):
+    for what, before, after in zip(("controls", "picture", "readout"), here, there, strict=True):
+        assert before != after, f"its {what} stays as it was" if what != "controls" else "it moves no control"
 
 
 def try_playing(page, demo, button):
@@ -265,7 +265,7 @@ def try_playing(page, demo, button):
             page.wait_for_function(has, arg=button.element_handle(), timeout=PLAYING)
     finally:
         page.evaluate("course.calm()")
-    at_rest(page)
+    page.wait_for_function("([label, high]) => course.arrived(label, high)", arg=[label, float(ends[1])])
     return check_played([numbers[label] for numbers in page.evaluate("course.log.numbers")], *ends)
 
 
