@@ -64,9 +64,10 @@ def try_demo(page, demo, title, results, folder, output=None):
     with check("a key held down drops pictures") as notes:
         notes.append(try_holding(page, demo.locator(KINDS["slider"]).first))
     demo.screenshot(path=folder / f"{title}-moved.png")
+    moved = state(page)
     for button in demo.locator(".cfgedu-places button:not(.cfgedu-play)").all():
         with check(f"place {button.text_content()}"):  # each from the one before: the start may be a place, too
-            try_place(page, button)
+            try_place(page, button, moved)
     with check("reset"):
         restore(page, demo, start)
     for pad in demo.locator(".cfgedu-drag").all():
@@ -213,13 +214,13 @@ def try_dragging(page, pad, start):
     return checks.check_dragged(start, here, there, sides)
 
 
-def try_place(page, button):
-    """A place to go to: other controls, another picture, another readout."""
+def try_place(page, button, moved):
+    """A place to go to: other controls and another picture than before, another readout than after moving a slider."""
     before = state(page)
     page.evaluate("course.listen()")
     button.click()
     page.wait_for_function("course.answer()")
-    checks.check_place(before, state(page))
+    checks.check_place((*before[:2], moved[2]), state(page))
 
 
 def try_playing(page, demo, button):
