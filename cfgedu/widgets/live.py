@@ -96,7 +96,7 @@ class LiveFigure(widgets.VBox):
         copy.on_click(lambda _: self.toggle_code())
         for control in self.controls.values():
             control.observe(self.changed, "value")
-        columns = "repeat(auto-fill, minmax(min(100%, 250px), 1fr))"
+        columns = "repeat(auto-fit, minmax(min(100%, 250px), 1fr))"
         grid = widgets.Layout(grid_template_columns=columns, grid_gap="2px 16px", **wide)
         rows = widgets.GridBox(list(self.controls.values()), layout=grid)
         rows.add_class("cfgedu-controls")
