@@ -219,15 +219,12 @@ class Reopened:
     def __init__(self, *demos, live=0):
         self.demos, self.live, self.did = list(demos), live, []
 
-    def evaluate(self, call):
-        self.did.append(call)
+    def evaluate(self, call, *arguments):
+        self.did.append((call, *arguments) if arguments else call)
         return self.demos if call == "course.demos()" else None
 
     def wait_for_function(self, call):
         self.did.append(call)
-
-    def reload(self):
-        self.did.append("reload")
 
     def locator(self, _):
         return SimpleNamespace(count=lambda: self.live)
@@ -236,14 +233,15 @@ class Reopened:
 def test_a_notebook_opened_again_shows_pictures():
     picture = {"width": 960, "text": "[2]:"}
     page = Reopened(picture, picture)
-    assert browser.try_reopening(page, 2) == "2 pictures"
-    assert page.did[:4] == ["course.save()", "course.close()", "reload", "course.ready()"]
+    assert browser.try_reopening(page, "06_x.ipynb", 2) == "2 pictures"
+    opened = ("path => course.open(path)", "06_x.ipynb")
+    assert page.did[:4] == ["course.save()", "course.close()", opened, "course.ready()"]
     with pytest.raises(AssertionError, match="1 of 2 demos are stored"):
-        browser.try_reopening(Reopened(picture), 2)
+        browser.try_reopening(Reopened(picture), "", 2)
     with pytest.raises(AssertionError, match="1 demos are stored as widgets"):
-        browser.try_reopening(Reopened(picture, live=1), 1)
+        browser.try_reopening(Reopened(picture, live=1), "", 1)
     with pytest.raises(AssertionError, match="Error displaying widget: model not found"):
-        browser.try_reopening(Reopened({"width": 0, "text": "Error displaying widget: model not found"}), 1)
+        browser.try_reopening(Reopened({"width": 0, "text": "Error displaying widget: model not found"}), "", 1)
 
 
 def test_summary():

@@ -25,7 +25,19 @@ window.course = {
 
   save: () => notebook().context.save(),
 
-  close: () => notebook().sessionContext.shutdown(),
+  async open(path) {
+    await jupyterapp.restored
+    const document = await jupyterapp.commands.execute("docmanager:open", { path })
+    await document.context.ready
+    await document.sessionContext.ready
+  },
+
+  // Ends the kernel, and takes the notebook out of the page.
+  async close() {
+    const document = notebook()
+    await document.sessionContext.shutdown()
+    document.dispose()
+  },
 
   theme: name => jupyterapp.commands.execute("apputils:change-theme", { theme: name }),
 
@@ -157,6 +169,10 @@ window.course = {
     }
     return { opacity, grey, error: demo.querySelector(".cfgedu-error")?.innerText ?? "" }
   },
+
+  // The last picture shows a control at this number, or no picture has come for a while.
+  arrived: (label, number) => Number(course.log.numbers.at(-1)?.[label].replace("\u2212", "-")) === number
+    || performance.now() - course.log.told > 5000,
 
   // Frames of a playing demo come as fast as the kernel answers: nobody watches.
   hurry() {

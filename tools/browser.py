@@ -159,20 +159,18 @@ def is_outside(url):
 # ---------------------------------------------------------------- one notebook
 
 
-def try_notebook(context, address, token, path, results):
+def try_notebook(page, path, results):
     """Runs one notebook and tries its demos; returns {demo: (budget, {control: [milliseconds, ...]})}.
 
     What its demos need runs alone; in the notebooks of WHOLE every cell does, and what all demos share is tried there.
     """
     print(path.stem, flush=True)
-    page, number, asked, timings, shown = context.new_page(), path.name[:2], [], {}, []
+    number, timings, shown = path.name[:2], {}, []
     whole = number in WHOLE
     places = None if whole else play.needed(nbformat.read(path, as_version=4).cells)
     page.set_default_timeout(OPEN)
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("websocket", lambda socket: asked.append(socket.url))
     with step(results, f"{number} cells", page, OUT) as notes:
-        page.goto(f"{address}lab/tree/{path.name}?reset&token={token}")
+        page.evaluate("path => course.open(path)", path.name)
         page.wait_for_function("course.ready()")
         began = time.monotonic()
         page.evaluate("([places, limit]) => course.run(places, limit)", [places, CELLS])
@@ -191,21 +189,16 @@ def try_notebook(context, address, token, path, results):
             assert median <= TOO_SLOW * budget, f"{notes[0]}, against a budget of {budget} ms"
     if whole:
         with step(results, f"{number} saved and opened again", page, OUT) as notes:
-            notes.append(try_reopening(page, len(shown)))
-    with step(results, f"{number} nothing outside this machine", page, OUT) as notes:
-        notes.append(f"{len(asked)} requests")
-        outside = sorted(filter(is_outside, asked))
-        assert not outside, f"asked for {', '.join(outside)}"
-        page.evaluate("course.close()")
-    page.close()
+            notes.append(try_reopening(page, path.name, len(shown)))
+    page.evaluate("course.close()")
     return timings
 
 
-def try_reopening(page, drawn):
+def try_reopening(page, name, drawn):
     """On another day there is no kernel that knows the widgets: the page shows their pictures."""
     page.evaluate("course.save()")
     page.evaluate("course.close()")
-    page.reload()
+    page.evaluate("path => course.open(path)", name)
     page.wait_for_function("course.ready()")
     page.wait_for_function("course.demos().every(demo => demo.width)")
     shown = page.evaluate("course.demos()")
@@ -287,10 +280,17 @@ def main():
         address, token = start_lab(folder, programs, notebooks, SETTINGS | theme)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=QUIET + root)
-            context = browser.new_context(viewport=WINDOW, service_workers="block")
-            context.add_init_script(path=ROOT / "tools/browser.js")
-            for notebook in notebooks:  # one after the other, each with a page and a kernel of its own
-                timings |= try_notebook(context, address, token, notebook, results)
+            page, asked = browser.new_context(viewport=WINDOW, service_workers="block").new_page(), []
+            page.add_init_script(path=ROOT / "tools/browser.js")
+            page.on("request", lambda request: asked.append(request.url))
+            page.on("websocket", lambda socket: asked.append(socket.url))
+            page.goto(f"{address}lab?reset&token={token}", timeout=OPEN)
+            for notebook in notebooks:  # one after the other, each with a kernel of its own
+                timings |= try_notebook(page, notebook, results)
+            with step(results, "nothing outside this machine") as notes:
+                notes.append(f"{len(asked)} requests")
+                outside = sorted(filter(is_outside, asked))
+                assert not outside, f"asked for {', '.join(outside)}"
             browser.close()
     write_latencies(timings)
     failed = [name for name, problem in results if problem]

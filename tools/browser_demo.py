@@ -1,19 +1,17 @@
 """One demo in a page, tried as a person would try it: by keyboard, by hand, with a screen reader, in the dark.
 
-Each check is a function that raises AssertionError with a sentence; `step` prints and remembers how it went. What can
-be told from facts alone is decided in Python, on what browser.js finds in the page.
+What comes of it is held to tools/browser_checks.py; `step` prints and remembers how each check went.
 """
 
 import contextlib
-import re
 import statistics
-import unicodedata
+
+from tools import browser_checks as checks
 
 BUDGET, ON_RELEASE = 100, 450  # milliseconds from a key press to its picture; where sliders wait for their release
 PRESSES, HELD = 5, 20  # key presses for each slider (odd: to and fro ends elsewhere), and for a key held down
 PLAYING = 120_000  # milliseconds for a demo to play to its end
 SMALL = {"width": 1000, "height": 700}  # the smallest window in which every text of a picture is to be read
-LETTERS, TEXT, MARK = 9, 4.5, 3  # pixels of the smallest text there; contrast of texts and of marks
 
 # What a key can reach, in the order in which it is tried: a choice may be what gives a slider its meaning.
 KINDS = {"choice": "select", "tick": "input[type=checkbox]", "slider": "[role=slider]"}
@@ -49,9 +47,9 @@ def try_demo(page, demo, title, results, folder, output=None):
     start = state(page)
     demo.screenshot(path=folder / f"{title}.png")
     with check("has a name for every part"):
-        check_names(described(page))
+        checks.check_names(described(page))
     with check("colours"):
-        check_colors(page.evaluate("course.colors()"))
+        checks.check_colors(page.evaluate("course.colors()"))
     for kind, selector in KINDS.items():
         for part in demo.locator(selector).all():
             label = part.evaluate("part => course.label(part)")
@@ -66,15 +64,15 @@ def try_demo(page, demo, title, results, folder, output=None):
     with check("a key held down drops pictures") as notes:
         notes.append(try_holding(page, demo.locator(KINDS["slider"]).first))
     demo.screenshot(path=folder / f"{title}-moved.png")
+    moved = state(page)
+    for button in demo.locator(".cfgedu-places button:not(.cfgedu-play)").all():
+        with check(f"place {button.text_content()}"):  # each from the one before: the start may be a place, too
+            try_place(page, button, moved)
     with check("reset"):
         restore(page, demo, start)
     for pad in demo.locator(".cfgedu-drag").all():
         with check("drags") as notes:
             notes.append(try_dragging(page, pad, start))
-            restore(page, demo, start)
-    for button in demo.locator(".cfgedu-places button:not(.cfgedu-play)").all():
-        with check(f"place {button.text_content()}"):
-            try_place(page, button, start)
             restore(page, demo, start)
     for button in demo.locator(".cfgedu-play").all():
         with check("plays") as notes:
@@ -100,11 +98,6 @@ def try_demo(page, demo, title, results, folder, output=None):
         with check("dark theme"):
             try_dark(page, demo, folder / f"{title}-dark.png")
     return times
-
-
-def value(text):
-    """The number that a readout shows, with its typographic minus."""
-    return float(text.replace("\u2212", "-"))
 
 
 def press(page, part, key):
@@ -178,14 +171,10 @@ def try_control(page, part, kind):
     assert numbers[-1] != numbers[0], f"its number is still {numbers[0]}"
     assert at_rest(page) != picture, "the picture is still the same"
     if kind == "slider":
-        check_track(*part.evaluate("part => course.track(part)"), abs(value(numbers[1]) - value(numbers[0])))
+        checks.check_track(
+            *part.evaluate("part => course.track(part)"), abs(checks.value(numbers[1]) - checks.value(numbers[0]))
+        )
     return [answer for answer in answers if answer != "same"]
-
-
-def check_track(pixels, length, unit):
-    """A pixel of a slider's track is at most one of its steps, so that a hand can reach each of them."""
-    steps = round(length / unit)
-    assert pixels >= steps, f"its track has {pixels} pixels for {steps} steps"
 
 
 def try_holding(page, handle):
@@ -222,34 +211,16 @@ def try_dragging(page, pad, start):
     page.wait_for_function("course.log.told < Infinity")
     there = state(page)
     sides = 1 if "cfgedu-drag-x" in pad.get_attribute("class") else 2
-    return check_dragged(start, here, there, sides)
+    return checks.check_dragged(start, here, there, sides)
 
 
-def check_dragged(start, here, there, sides):
-    """States at the start, after a press low on the left and after a drag to the upper right; returns what moved."""
-    moved = [label for label in here[0] if here[0][label] != there[0][label]]
-    others = [label for label in start[0] if start[0][label] != here[0][label] and label not in moved]
-    assert len(moved) == sides, f"a hand in the picture moves {moved or 'nothing'}, where {sides} may move"
-    assert not others, f"a hand in the picture moves {others} too"
-    assert here[1] != there[1], "the picture does not follow the hand"
-    assert here[2] != there[2], "the readout does not follow the hand"
-    if sides == 2:  # a point; a time may run to the left
-        wrong = [label for label in moved if value(here[0][label]) > value(there[0][label])]
-        assert not wrong, f"{wrong} falls on the way to the upper right"
-    return ", ".join(moved)
-
-
-def try_place(page, button, start):
-    """A place to go to: other controls, another picture, another readout."""
+def try_place(page, button, moved):
+    """A place to go to: other controls and another picture than before, another readout than after moving a slider."""
+    before = state(page)
     page.evaluate("course.listen()")
     button.click()
     page.wait_for_function("course.answer()")
-    check_place(start, state(page))
-
-
-def check_place(start, there):
-    for what, before, after in zip(("controls", "picture", "readout"), start, there, strict=True):
-        assert before != after, f"its {what} is that of the start" if what != "controls" else "it moves no control"
+    checks.check_place((*before[:2], moved[2]), state(page))
 
 
 def try_playing(page, demo, button):
@@ -265,18 +236,8 @@ def try_playing(page, demo, button):
             page.wait_for_function(has, arg=button.element_handle(), timeout=PLAYING)
     finally:
         page.evaluate("course.calm()")
-    at_rest(page)
-    return check_played([numbers[label] for numbers in page.evaluate("course.log.numbers")], *ends)
-
-
-def check_played(numbers, low, high):
-    """The numbers that a slider went through while the demo played: from one end, step by step, to the other one."""
-    numbers = [value(number) for number in numbers]
-    assert len(numbers) > 2, f"it shows {len(numbers)} pictures"
-    assert numbers[0] == float(low), f"it begins at {numbers[0]:g} and not at {float(low):g}"
-    assert numbers[-1] == float(high), f"it ends at {numbers[-1]:g} and not at {float(high):g}"
-    assert numbers == sorted(numbers), "it goes back on its way"
-    return f"{len(numbers)} pictures"
+    page.wait_for_function("([label, high]) => course.arrived(label, high)", arg=[label, float(ends[1])])
+    return checks.check_played([numbers[label] for numbers in page.evaluate("course.log.numbers")], *ends)
 
 
 # ---------------------------------------------------------------- for eyes and ears
@@ -296,43 +257,6 @@ def described(page):
     return parts
 
 
-def check_names(parts):
-    """Each control and button is called what one reads beside it, a slider says its readout, the picture its words."""
-    problems = []
-    for part in parts:
-        read = "".join(letter for letter in part["label"] if unicodedata.category(letter) != "So").strip()
-        if not part["name"] or part["name"] != read:
-            problems.append(f"the {part['role']} {part['label']!r} is called {part['name']!r}")
-        elif part["kind"] == "picture" and len(read.split()) < 4:
-            problems.append(f"the words for the picture are {read!r}")
-        elif part.get("said") != part.get("number"):  # what a slider says is in the page alone, not in the tree
-            problems.append(f"the slider {read!r} shows {part['number']!r} and says {part['said']!r}")
-    kinds = {part["kind"] for part in parts}
-    problems += [f"it has no {kind}" for kind in ("control", "button", "picture") if kind not in kinds]
-    assert not problems, "; ".join(problems)
-
-
-def luminance(color):
-    """The relative luminance of a CSS colour rgb(r, g, b), as WCAG defines it."""
-    channels = [int(value) / 255 for value in re.findall(r"\d+", color)[:3]]
-    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(color, ground):
-    dark, light = sorted([luminance(color), luminance(ground)])
-    return (light + 0.05) / (dark + 0.05)
-
-
-def check_colors(found):
-    """In every theme a demo keeps its light ground, its texts are read and its marks are seen."""
-    assert luminance(found["card"]) > 0.8, f"its ground is {found['card']}"
-    assert found["parts"], "it shows no text"
-    for part in found["parts"]:
-        least, ratio = {"text": TEXT, "mark": MARK}[part["kind"]], contrast(part["color"], part["ground"])
-        assert ratio >= least, f"{part['what']!r} has a contrast of {ratio:.2f}: {part['color']} on {part['ground']}"
-
-
 def try_dark(page, demo, file):
     page.evaluate("course.theme('JupyterLab Dark')")
     page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
@@ -340,7 +264,7 @@ def try_dark(page, demo, file):
     found = page.evaluate("course.colors()")
     page.evaluate("course.theme('JupyterLab Light')")
     page.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
-    check_colors(found)
+    checks.check_colors(found)
 
 
 def try_small_window(page, demo, output):
@@ -356,12 +280,7 @@ def try_small_window(page, demo, output):
     page.wait_for_timeout(300)  # until the page is laid out again
     width = demo.locator("img").bounding_box()["width"]
     page.set_viewport_size(before)
-    return check_letters(points / 72 * width / inches)
-
-
-def check_letters(pixels):
-    assert pixels >= LETTERS - 0.05, f"the smallest are {pixels:.1f} pixels high"
-    return f"the smallest are {pixels:.1f} pixels high"
+    return checks.check_letters(points / 72 * width / inches)
 
 
 def try_failing(page, demo, output):
@@ -377,13 +296,4 @@ def try_failing(page, demo, output):
     finally:
         page.evaluate("text => course.python('0', text)", f"_{output}.update = kept\ndel kept, broken")
     answered(page, *keys_for(handle, "slider"))
-    return check_failed(found, page.evaluate("course.stale()"))
-
-
-def check_failed(found, later):
-    """What browser.js tells of the picture after a failed frame, and after the next good one."""
-    assert "planted" in found["error"], f"the error is {found['error']!r}"
-    assert found["grey"], "the old picture keeps its colours"
-    assert found["opacity"] <= 0.5, "the old picture looks valid"
-    assert later == {"opacity": 1, "grey": False, "error": ""}, "it does not recover"
-    return found["error"]
+    return checks.check_failed(found, page.evaluate("course.stale()"))

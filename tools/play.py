@@ -6,6 +6,7 @@ the page shows a NameError.
 """
 
 import argparse
+import asyncio
 import contextlib
 import html
 import importlib.util
@@ -150,8 +151,6 @@ def on_signals(stop):
 
 def serve(folder, port, address, browser):
     """Runs Voilà until a signal ends it, and its kernels with it; returns the exit status that goes with it."""
-    from jupyter_core.utils import run_sync
-    from tornado.ioloop import IOLoop
     from voila.app import Voila
 
     ended = []
@@ -159,10 +158,10 @@ def serve(folder, port, address, browser):
     class Play(Voila):
         def initialize(self, argv=None):
             super().initialize(argv)  # this has a handler of SIGTERM
-            on_signals(partial(stop, IOLoop.current()))
+            on_signals(partial(stop, asyncio.get_event_loop()))
 
         def stop(self):  # Voilà's waits for each kernel to save what it has
-            run_sync(self.kernel_manager.shutdown_all)(now=True)
+            asyncio.get_event_loop().run_until_complete(self.kernel_manager.shutdown_all(now=True))
 
         def launch_browser(self):  # called once the server listens
             print(f"The demos are at {address} (Ctrl-C ends this).", flush=True)
@@ -171,7 +170,7 @@ def serve(folder, port, address, browser):
 
     def stop(loop, number):  # the loop ends what it is doing: an exception would strand a kernel that is starting
         ended.append(128 + number)
-        loop.add_callback_from_signal(loop.stop)
+        loop.call_soon_threadsafe(loop.stop)
 
     logging.disable(logging.WARNING)
     here = os.environ.get("JUPYTER_PATH")
