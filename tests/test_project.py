@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import course
+from tools.bench_peers import SMALLDIFFUSION
 from tools.clean import BUILT_OR_DOWNLOADED, CACHES, LEFTOVERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def third_party(path):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    ours = {"cfgedu", "tools", "course", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    ours = {"cfgedu", "tools", *(path.stem for folder in (ROOT, ROOT / "tests") for path in folder.glob("*.py"))}
     return {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in found - sys.stdlib_module_names - ours}
 
 
@@ -65,7 +66,7 @@ def third_party(path):
         ("cfgedu/**/*.py", PROJECT["dependencies"]),
         ("notebooks/**/*.ipynb", PROJECT["dependencies"]),
         ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"]),
-        ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"])),
+        ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"]) + SMALLDIFFUSION),
     ],
 )
 def test_what_is_imported_is_declared(pattern, declared):
