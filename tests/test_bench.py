@@ -88,7 +88,7 @@ def test_options_choose_what_is_measured(quick, monkeypatch, capsys):
     monkeypatch.setattr(bench_busy, "measure", lambda numbers: (rows["busy"], [f"of busy {numbers}"]))
     said = {
         ("--peers",): ["of peers"],
-        ("--growth", "--memory"): ["of growth None", "of memory 3"],
+        ("--growth", "--memory"): ["of growth None", "of memory 2"],
         ("--busy",): ["of busy ()"],
         ("--busy", "03", "12"): ["of busy ['03', '12']"],
     }

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import course
+from tools.bench_peers import SMALLDIFFUSION
 from tools.clean import BUILT_OR_DOWNLOADED, CACHES, LEFTOVERS, clean, leftovers
 from tools.published import MINE
 
@@ -68,7 +69,7 @@ def third_party(path):
         ("notebooks/**/*.ipynb", PROJECT["dependencies"]),
         ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"]),
         ("*.py", []),  # course.py and its part: the standard library alone
-        ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"])),
+        ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"]) + SMALLDIFFUSION),
     ],
 )
 def test_what_is_imported_is_declared(pattern, declared):

@@ -3,7 +3,7 @@
 Costs of guidance are ratios within one run, of rounds that alternate between the two sides, so that another busy
 program disturbs both; everything has one thread, as in the notebooks. A demo's time is that of its slowest control: the
 median, over as many new values, from the control's message to the moving picture, in the kernel (`course.py browser`
-measures from the key press). --page measures everything, in about six minutes on a quiet machine with two cores, and
+measures from the key press). --page measures everything, in six to seven minutes on a quiet machine with two cores, and
 writes docs/benchmarks.md with its picture.
 """
 
@@ -167,7 +167,7 @@ def parts(options):
         "promised": partial(promised, options.rounds),
         "peers": with_peers,
         "growth": partial(bench_growth.measure, picture=bench_page.PICTURE if options.page else None),
-        "memory": partial(bench_memory.measure, min(options.rounds, 3)),
+        "memory": partial(bench_memory.measure, min(options.rounds, 2)),
         "busy": partial(bench_busy.measure, options.busy or ()),
     }
     asked = {
@@ -185,7 +185,7 @@ def main():
     parser.add_argument("--peers", action="store_true", help="guided sampling beside diffusers and smalldiffusion")
     parser.add_argument("--growth", action="store_true", help="time and memory over the batch and the steps")
     parser.add_argument("--memory", action="store_true", help="what the allocator's settings save (Linux)")
-    busy = "notebooks (default: five) with one core taken by another program, against quiet"
+    busy = "notebooks (default: four) with one core taken by another program, against quiet"
     parser.add_argument("--busy", nargs="*", metavar="NN", help=busy)
     parser.add_argument("--page", action="store_true", help="all of it; writes docs/benchmarks.md")
     device = "all of the course on one device, in nine minutes at most; writes docs/benchmarks-DEVICE.md"

@@ -9,7 +9,7 @@ from tools.bench_timing import quartiles, table
 from tools.notebooks import chosen, execute
 
 MOST = 2.0  # times the quiet time
-NUMBERS = ("00", "03", "05", "07", "12")  # those that two threads made slow
+NUMBERS = ("00", "03", "05", "12")  # those that two threads made slow
 SPIN = [sys.executable, "-c", "while True: pass"]
 
 
