@@ -3,13 +3,12 @@
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tools.site_data import SCRIPTS, STYLE, write_data
+from tools.site_data import STYLE, scripts_of, write_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
@@ -36,10 +35,9 @@ def ask(questions: list[dict], scripts: list[Path]) -> list:
 
 def bare_page(folder: Path, names) -> Path:
     """A page with the demos alone, for file://, without the pictures that a real page shows until they live."""
-    shutil.copytree(ROOT / "site/js", folder, dirs_exist_ok=True)
-    write_data(folder)
+    write_scripts(folder)
     figures = "\n".join(f'<figure class="cfgedu-demo" data-demo="{name}"></figure>' for name in names)
-    scripts = "\n".join(f'<script defer src="{script}"></script>' for script in SCRIPTS)
+    scripts = "\n".join(f'<script defer src="{script}"></script>' for script in scripts_of(names))
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n'
     style = f'<link rel="stylesheet" href="{STYLE}">'
     size = '<meta name="viewport" content="width=device-width, initial-scale=1">'

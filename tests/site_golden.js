@@ -13,6 +13,11 @@ const worldOf = ([name, part]) => (part === undefined ? once(name) : once(name)[
 const points = (x) => Float64Array.from(x.flat());
 const scenes = {};
 
+function frameOf(scene, state) {
+  scenes[scene] = scenes[scene] || cfgedu.scenes[scene].make();
+  return scenes[scene](state);
+}
+
 const answers = {
   schedule: ({ schedule }) => once(schedule).alphaBar,
   grid: ({ schedule, steps }) => once(schedule).grid(steps),
@@ -72,9 +77,10 @@ const answers = {
   format: ({ value, digits }) => {
     return [cfgedu.fixed(value, digits), cfgedu.percent(value, digits), cfgedu.general(value, digits + 1)];
   },
-  readout: ({ scene, state }) => {
-    scenes[scene] = scenes[scene] || cfgedu.scenes[scene].make();
-    return scenes[scene](state).text;
+  readout: ({ scene, state }) => frameOf(scene, state).text,
+  goal: ({ scene, state }) => {
+    const { goal } = cfgedu.scenes[scene], { found } = frameOf(scene, state), reached = goal.reached(state, found);
+    return [String(reached), reached ? goal.told(state, found) : goal.hint(state, found)];
   },
 };
 

@@ -177,6 +177,17 @@ def test_places_play_and_code(opened):
     assert told(page, figure) == stopped
 
 
+def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):
+    page = opened()
+    figure = live(page, "scales")
+    figure.get_by_role("button", name="hint").press("Enter")
+    verdict = figure.get_by_role("status").last
+    assert verdict.text_content() == "98% land in it: lower r."
+    go(page, figure, "scales", "r=0.2")
+    verdict.filter(has_text="✓").wait_for()
+    assert verdict.text_content().startswith("✓ Hardly any guidance is needed")
+
+
 @pytest.mark.parametrize("width", [390, 320])
 def test_nothing_is_wider_than_a_phone(opened, width):
     page = opened(width=width)

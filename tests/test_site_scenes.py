@@ -1,5 +1,6 @@
 """Every scene of the web edition says what its Python twin says, in random states of its controls."""
 
+import gzip
 import inspect
 import random
 import re
@@ -9,9 +10,23 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.site import ROOT, ask, needs_node
-from tools.site_data import DEMOS, SCENES, WORLD, demo
+from tools.site_data import DEMOS, SCENES, SOURCE, WORLD, demo, lean, scripts_of
 
 STATES = 40
+SCRIPTS = [ROOT / "site/js" / script for script in (*WORLD, *SCENES)]
+REACHED = {  # changes of the start with which a demo's goal is reached
+    "scales": {"r": 0.2},
+    "noise_explorer": {"t": 301},
+    "score_explorer": {"data": "spirals", "t": 300, "px": 0.0, "py": 0.0},
+    "loss_explorer": {"bucket": 1},
+    "trajectory_player": {"sampler": "ODE", "steps": 5, "progress": 100},
+    "score_mixer": {"px": 0.0, "py": 0.0},
+    "guidance_vector": {"t": 50, "px": 0.0, "py": 1.5},
+    "tilted_against_guided": {"r": 1.0},
+    "sampling_lab": {"sampler": "DDPM", "steps": 8, "r": 8.0},
+    "contested_mode": {"high": 200},
+    "two_attributes": {"formula": "summed", "r_a": 2.0, "r_b": 2.0},
+}
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 
 
@@ -55,8 +70,28 @@ def test_same_allows_one_in_the_last_digit():
 def test_a_scene_says_what_python_says(name):
     live = demo(name)
     update, asked = live.scene(Figure(figsize=live.size)), list(states(live))
-    scripts = [ROOT / "site/js" / script for script in (*WORLD, *SCENES)]
-    told = ask([{"ask": "readout", "scene": name, "state": state} for state in asked], scripts)
+    told = ask([{"ask": "readout", "scene": name, "state": state} for state in asked], SCRIPTS)
     wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
     assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
     assert set(inspect.signature(update).parameters) == set(asked[0])
+
+
+@needs_node
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_goal_can_be_reached_and_is_not_at_the_start(name):
+    live = demo(name)
+    asked = [*states(live), live.state | REACHED[name]]
+    answers = ask([{"ask": "goal", "scene": name, "state": state} for state in asked], SCRIPTS)
+    assert (answers[0][0], answers[-1][0]) == ("false", "true"), (answers[0], answers[-1])
+    for _, words in answers:
+        assert words.endswith((".", "?")), words
+        assert not re.search("undefined|NaN|Infinity", words), words
+
+
+def test_a_page_loads_little():
+    """Compressed, the code of a page with one demo, its style included; the data of all demos are 2 kB more."""
+    for name in DEMOS:
+        paths = [SOURCE / script for script in scripts_of([name]) if script != "demos.js"]
+        code = "".join(lean(path.read_text(encoding="utf-8")) for path in paths)
+        assert len(gzip.compress(code.encode())) < 20_000, name
+    assert scripts_of(["digits_lab"]) == []

@@ -1,5 +1,6 @@
 """The exact world of the web edition says what the package says: golden numbers, made here, and planted errors."""
 
+import re
 from functools import cache, partial
 from math import inf
 
@@ -14,9 +15,10 @@ from cfgedu.samplers import SAMPLERS, trajectory
 from cfgedu.schedule import cosine, even_angles, linear, straight
 from cfgedu.variants import dynamic_threshold, projected, rescaled
 from cfgedu.widgets.stage import edge_of_support
-from tests.site import ROOT, ask, needs_node
+from tests.site import ask, needs_node
+from tools.site_data import SOURCE, WORLD
 
-SCRIPTS = [ROOT / "site/js" / f"{name}.js" for name in ("random", "world", "sampling", "metrics", "variants", "format")]
+SCRIPTS = [SOURCE / script for script in WORLD]
 SCHEDULES = {"linear": linear, "cosine": cosine, "straight": straight}
 WORLDS = {
     ("twoGaussians",): toy.two_gaussians(),
@@ -176,6 +178,17 @@ def distance(a, b) -> float:
     return max(inf if u is None else abs(u - v) for u, v in zip(a, b, strict=True))
 
 
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.js")), ids=lambda path: path.name)
+def test_scripts_run_from_a_file_and_leave_one_name_behind(path):
+    text = path.read_text(encoding="utf-8")
+    code = [line for line in text.splitlines() if not line.startswith("//")]
+    assert (code[1], code[2].strip(), code[-1]) == ("(function () {", '"use strict";', "})();")
+    assert not re.search(
+        r"^ *(import|export)\b|\b(require|fetch|eval|Function) ?\(|https?:|innerHTML", text, re.MULTILINE
+    )
+    assert max(map(len, text.splitlines())) <= 120
+
+
 @needs_node
 def test_the_page_writes_numbers_as_python_does():
     values = [0.0, 0.5, 1.5, 2.5, 0.125, 0.375, -0.125, -0.001, 0.145, 12.5, 1e-5, 123456.0, 9.995, 0.09995, 1e18]
@@ -261,17 +274,17 @@ ERRORS = [
     ("world", "mean[D * j + d] + Math.sqrt(a) * gain", "mean[D * j + d] + gain", "drawX0"),
     ("world", "x[d] - level.mean[D * j + d]", "x[d] - mean[D * j + d]", "drawX0"),
     ("world", "gain * (1 - a)", "gain", "drawX0"),
-    ("world", "polar(1.5, 0.75", "polar(1.5, 0.25", "mixture"),
-    ("world", "radius * Math.sin", "radius * Math.cos", "mixture"),
-    ("world", "p * 0.6, p * 0.4", "p * 0.5, p * 0.5", "mixture"),
-    ("world", "[1.3, 0]", "[1.2, 0]", "mixture"),
-    ("world", "[0.8, -1]", "[0.8, 1]", "mixture"),
-    ("world", "0.25 + 1.6 * u", "0.25 + 1.5 * u", "mixture"),
-    ("world", "(i % J + 0.5) / J", "(i % J) / J", "mixture"),
-    ("world", "0.05 + 0.07 * u", "0.05 + 0.06 * u", "mixture"),
-    ("world", "side * 0.1", "side * 0.2", "mixture"),
-    ("world", "0.5 ** level", "0.6 ** level", "mixture"),
-    ("world", "- 0.12", "+ 0.12", "mixture"),
+    ("worlds", "polar(1.5, 0.75", "polar(1.5, 0.25", "mixture"),
+    ("worlds", "radius * Math.sin", "radius * Math.cos", "mixture"),
+    ("worlds", "p * 0.6, p * 0.4", "p * 0.5, p * 0.5", "mixture"),
+    ("worlds", "[1.3, 0]", "[1.2, 0]", "mixture"),
+    ("worlds", "[0.8, -1]", "[0.8, 1]", "mixture"),
+    ("worlds", "0.25 + 1.6 * u", "0.25 + 1.5 * u", "mixture"),
+    ("worlds", "(i % J + 0.5) / J", "(i % J) / J", "mixture"),
+    ("worlds", "0.05 + 0.07 * u", "0.05 + 0.06 * u", "mixture"),
+    ("worlds", "side * 0.1", "side * 0.2", "mixture"),
+    ("worlds", "0.5 ** level", "0.6 ** level", "mixture"),
+    ("worlds", "- 0.12", "+ 0.12", "mixture"),
     ("sampling", "? un + r * (cond - un)", "? un + r * cond", "trajectory"),
     ("sampling", "un + r * (cond - un) : cond", "cond + r * (un - cond) : cond", "trajectory"),
     ("sampling", "cond - (1 - r) *", "cond + (1 - r) *", "trajectory"),

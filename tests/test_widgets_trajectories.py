@@ -46,8 +46,3 @@ def test_eta_is_read_by_ddim_alone(demo):
 def test_progress_walks_the_grid(demo):
     times = [int(re.search(r"t = (\d+);", demo.update("DDPM", 10, 0.0, p))[1]) for p in range(0, 101, 10)]
     assert times == linear().grid(10)
-
-
-def test_a_play_button_stands_above_the_picture(demo):
-    names = [type(child).__name__ for child in demo.children]
-    assert names[names.index("Play") + 1] == type(demo.picture).__name__

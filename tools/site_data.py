@@ -25,9 +25,16 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
     "two_attributes": "attributes",
 }
 DATA, STYLE = "demos.js", "demo.css"
-WORLD = ("random.js", "world.js", "sampling.js", "metrics.js", "variants.js", "format.js")
-SCENES = ("stage.js", "contour.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
+WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
+SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
 SCRIPTS = (*WORLD, *SCENES, DATA, "mount.js")  # in the order in which a page has to load them
+SOURCE = Path(__file__).resolve().parent.parent / "site/js"
+
+
+def scripts_of(names) -> list[str]:
+    """The scripts, in order, that a page with these demos has to load; none where no scene of them is ported."""
+    shown = {f"scenes/{name}.js" for name in names if name in DEMOS}
+    return [script for script in SCRIPTS if not script.startswith("scenes/") or script in shown] if shown else []
 
 
 def demo(name: str) -> LiveFigure:
@@ -58,6 +65,22 @@ def described(live: LiveFigure) -> dict:
         "play": live.picture.plays or None,
         "drag": [{"panel": k, "x": x and x[0], "y": y and y[0]} for k, x, y in hands],
     }
+
+
+def lean(script: str) -> str:
+    """A script without the lines of its comments and without indentation, half the bytes of the page."""
+    lines = map(str.strip, script.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith(("//", "/*", "*")))
+
+
+def write_scripts(folder: Path) -> None:
+    """Everything that live demos need, into a folder: the scripts, lean, the style, and the data of `write_data`."""
+    for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
+        place = Path(folder) / path.relative_to(SOURCE)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8")
+        place.write_text(lean(text) if path.suffix == ".js" else text, encoding="utf-8")
+    write_data(folder)
 
 
 def write_data(folder: Path) -> Path:

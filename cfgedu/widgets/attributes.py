@@ -73,12 +73,12 @@ def world_panel(ax, both):
     plane(ax).imshow(1 - 0.35 * stage.square(shade), extent=stage.WINDOW, origin="lower", cmap="gray", vmin=0, vmax=1,
                      interpolation="bilinear", zorder=0)  # fmt: skip
     ax.set(ylabel="$x_2$")
-    cloud = stage.line(ax, "o", markersize=3.2, alpha=0.6, markeredgewidth=0, zorder=3)
+    cloud = stage.line(ax, "o", markersize=3.2, markeredgewidth=0.4, zorder=3)
     title = moving(ax.set_title("guided to: right with 1.25, down with 1.25"))
 
     def show(x, k, wanted):
         cloud.set_data(*x.T.numpy())
-        cloud.set_color(CLASSES[k])
+        cloud.set(color=CLASSES[k], markeredgecolor=stage.ink(CLASSES[k]))
         title.set_text(f"guided to: {wanted}")
 
     return show
@@ -105,4 +105,10 @@ def two_attributes_demo(schedule: Schedule | None = None) -> LiveFigure:
         "negative": choice("negative", ("none", *FIRST, *SECOND), "none"),
     }
     alt = "Samples guided by two attributes with a scale each, over all data; bars: which combination they belong to"
-    return LiveFigure(scene, controls, size=(9.2, 4.4), alt=alt)
+    presets = {
+        "sum at 1 and 1": {"formula": "summed"},
+        "chain at 1 and 1": {"formula": "chained"},
+        "up, not down, at 2": {"negative": "down", "r_a": 2.0, "r_b": 2.0},
+        "right, up at 4": {"first": "right", "r_a": 4.0, "r_b": 4.0},
+    }
+    return LiveFigure(scene, controls, size=(9.2, 4.4), alt=alt, presets=presets, play="r_b")

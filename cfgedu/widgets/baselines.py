@@ -135,4 +135,10 @@ def baselines_demo(
         "r": slider("scale r", 0, 5, 2.0, 0.25),
     }
     alt = "A guided cloud of thin branches with what strays crossed, and strays against lost branches as r grows"
-    return LiveFigure(scene, controls, size=(9.4, 4.6), alt=alt)
+    presets = {
+        "weaker network": {"baseline": others[0]},
+        "CFG": {"baseline": NO_LABEL},
+        "exact scores, CFG": {"model": EXACT, "baseline": NO_LABEL},
+        "random label": {"baseline": RANDOM},
+    }
+    return LiveFigure(scene, controls, size=(9.4, 4.6), alt=alt, presets=presets, play="r")

@@ -22,7 +22,7 @@ METHODS = ("plain guidance", "rescaled, x0", "dynamic threshold", "projected (AP
 TURN = ((cos(radians(40)), -sin(radians(40))), (sin(radians(40)), cos(radians(40))))
 WORLDS = {"as it is": (((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0)), "turned": (TURN, (0.0, 0.0)), "moved": (TURN, (0.5, 1.0))}
 MARK = {"markersize": 2.6, "markeredgewidth": 0, "zorder": 2}
-ORANGE = "#E69F00"
+ORANGE = "#B36B00"
 WIDE = 3.4  # half of the left window, so that all of the far mode is seen, where guidance drives it too
 BETWEEN = -0.95  # the first coordinate half way between the two modes of class 0
 
@@ -119,4 +119,10 @@ def contested_mode_demo(schedule: Schedule | None = None) -> LiveFigure:
         "Left, guided samples of a class with two modes over its tilted density, beside the other class; right, their "
         "paths from noise to data, with the times at which guidance acts"
     )
-    return LiveFigure(bound(contested_mode_scene, schedule=schedule), controls, size=(9.8, 4.5), alt=alt)
+    presets = {
+        "ends at 400, DDIM": {"high": 400},
+        "ends at 400, DDPM": {"high": 400, "sampler": "DDPM"},
+        **{f"APG, {world}": {"method": "projected (APG)", "world": world} for world in WORLDS},
+    }
+    scene, presets = bound(contested_mode_scene, schedule=schedule), {} if schedule else presets
+    return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, presets=presets, play="r")

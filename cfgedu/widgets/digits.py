@@ -74,10 +74,10 @@ def sheet_panel(ax, size):
     picture = moving(ax.images[0])
     note = moving(ax.set_xlabel("in orange: the other digit that the judge sees"))
     corners = [(i % COLUMNS * (side + gap) - 0.5, i // COLUMNS * (side + gap) - 0.5) for i in range(COUNT)]
-    frame = {"fill": False, "edgecolor": WRONG, "linewidth": 3, "clip_on": False, "animated": True}
+    frame = {"fill": False, "edgecolor": stage.ink(WRONG), "linewidth": 3, "clip_on": False, "animated": True}
     frames = [ax.add_patch(Rectangle(corner, side, side, **frame)) for corner in corners]
-    tab = {"facecolor": WRONG, "edgecolor": "none", "pad": 2}
-    look = {"color": "white", "fontsize": 10, "va": "top", "bbox": tab, "animated": True}
+    tab = {"facecolor": stage.ink(WRONG), "edgecolor": "none", "pad": 2}
+    look = {"color": "white", "va": "top", "bbox": tab, "animated": True}
     guesses = [ax.text(*corner, "", **look) for corner in corners]
     title = moving(ax.set_title("you asked for 0"))
 
@@ -116,4 +116,13 @@ def digits_lab_demo(
         controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
     alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
     given = {"net": net, "judge": judge, "schedule": schedule, "size": None if size == 8 else size, "twin": twin}
-    return LiveFigure(bound(digits_lab_scene, **given), controls, size=(9.6, 3.3), alt=alt)
+    presets = {
+        "r = 0": {"r": 0.0},
+        "r = 1": {"r": 1.0},
+        "r = 8": {"r": 8.0},
+        "r = 8, clipped": {"r": 8.0, "clip": True},
+        "two steps": {"steps": 2},
+    }
+    presets |= {"twin": {"network": "twin"}} if twin else {}
+    play = "r" if size <= 8 else None
+    return LiveFigure(bound(digits_lab_scene, **given), controls, size=(9.6, 3.3), alt=alt, presets=presets, play=play)

@@ -21,6 +21,10 @@ from cfgedu.plots import STYLE
 from cfgedu.widgets.page import png, small
 
 MOVING_DPI, REST_DPI = 100, 200  # dots per inch while a control moves and at rest
+# A picture of WIDE inches shrinks to some 545 pixels in a small laptop's window: its letters still have 9 pixels then.
+WIDE, LETTERS = 9.6, 11.5
+LARGE = dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), LETTERS)
+LOOK = STYLE | LARGE | {"axes.titlesize": 12}
 
 # JupyterLab answers controls in a thread of their own while cells run in the main one: one drawing at a time.
 DRAWING = threading.RLock()
@@ -34,7 +38,7 @@ def drawing():
 
     A frame is too small to share, and the browser needs a core.
     """
-    with DRAWING, mpl.rc_context(STYLE):
+    with DRAWING, mpl.rc_context(LOOK):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -54,11 +58,11 @@ class Styled(Figure):
     """A figure that is drawn in the course's style, whatever the settings are by then."""
 
     def draw(self, renderer):
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(LOOK):
             super().draw(renderer)
 
     def get_tightbbox(self, *where, **what):
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(LOOK):
             return super().get_tightbbox(*where, **what)
 
 
@@ -67,7 +71,7 @@ class Drawing:
 
     def __init__(self, scene: Scene, size: tuple[float, float], state: dict):
         with drawing():
-            self.figure = Figure(figsize=size, dpi=MOVING_DPI, layout="constrained")
+            self.figure = Styled(figsize=size, dpi=MOVING_DPI, layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             self.update = scene(self.figure)
             self.text = self.update(**state)

@@ -105,7 +105,7 @@ def error_panel(ax, T, times, signal, curves):
 
 
 def legends(figure) -> None:
-    stage.legend_row(figure, "left", stage.level_keys("$p(y\\,|\\,x_t)$"))
+    stage.legend_row(figure, "left", stage.level_keys("$p(y\\,|\\,x_t)$ = ", "", ""))
     handles = [
         stage.key("mean squared error", G, linewidth=2),
         stage.key("at this t", G, marker="o", linestyle="", markersize=9),
@@ -126,4 +126,7 @@ def dropout_explorer_demo(
         "label": choice("class y", range((mixture or islands()).K), 0),
     }
     alt = "The exact guidance vectors, those of a network trained with the chosen drop rate, and their error over time"
-    return LiveFigure(scene, controls, size=(10.4, 4.2), alt=alt)
+    presets = {f"p_drop {p:g}, t = 800": {"p_drop": p, "t": 800} for p in nets if p <= 0.1}
+    presets |= {"p_drop 0.1, null: zeros": {"p_drop": 0.1, "null": "zeros"}} if 0.1 in nets else {}
+    look = {"presets": {} if schedule else presets, "drag": {2: ("t", None)}, "play": "t"}
+    return LiveFigure(scene, controls, size=(9.6, 4.4), alt=alt, **look)

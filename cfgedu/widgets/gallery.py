@@ -88,7 +88,7 @@ def cloud_panel(ax, title, mixture, y):
 
 def light_row(ax, k, name):
     """A light's name, with its mark."""
-    look = {"transform": ax.transAxes, "fontsize": 10.5, "va": "center"}
+    look = {"transform": ax.transAxes, "va": "center"}
     text = moving(ax.text(0.06, 0.97 - k * 0.0625, name, **look))
 
     def show(red):
@@ -105,4 +105,4 @@ def gallery_demo() -> LiveFigure:
         "r": slider("scale r", 0, 6, 1.0, 0.5),
     }
     alt = "Samples of the right code and of the code with a bug, from the same noise, and the lights that are red"
-    return LiveFigure(gallery_scene, controls, size=(10.0, 4.0), alt=alt)
+    return LiveFigure(gallery_scene, controls, size=(9.6, 4.0), alt=alt, play="r")

@@ -18,6 +18,7 @@ from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
 ARROWS, PIXELS = 15, 61  # arrows and pixels a side
 LONGEST, POINTER = 0.55, 0.7  # drawn lengths, in units of x: the longest arrow of g, and the guided score's direction
+WALL = 0.75  # where p(y = 0 given x_t) is a half at t = 50 and x_2 = 0.9
 RING = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": GUIDED, "markeredgewidth": 1.5}
 
 
@@ -53,7 +54,7 @@ def field_panel(ax, points):
     """g at the points, over p(y given x_t); the mean of the class; the guided score at one point."""
     plane(ax).set_title("$g$ over $p(y\\,|\\,x_t)$", loc="left")
     note = stage.note(ax)
-    picture = stage.shade(ax, vmin=0, vmax=1.6, interpolation_stage="data")
+    picture = stage.shade(ax, vmin=0, vmax=2.4, interpolation_stage="data")
     quiver = stage.arrows(ax, points, color=G, width=0.005, zorder=3)
     cross = stage.line(ax, "x", color=GUIDED, markersize=7, markeredgewidth=1.8, zorder=4)
     pointer = stage.arrows(ax, torch.zeros(1, 2), color=GUIDED, width=0.011, zorder=5)
@@ -70,7 +71,7 @@ def field_panel(ax, points):
         pointer.set_offsets(x)
         pointer.set_UVC(*(POINTER * guided / guided.norm().clamp_min(1e-12))[:, None])
         dot.set_data(*x.T)
-        note.set_text(f"t = {t},  y = {label},  longest arrow {longest:.2g}")
+        note.set_text(f"t = {t},  longest arrow {longest:.2g}")
 
     return show
 
@@ -101,7 +102,7 @@ def sum_panel(ax):
 def legends(figure):
     """Both panels' legends; returns the one part of them that moves, the line in the colour of the class."""
     look = {"columnspacing": 1.2, "handlelength": 1.8}
-    levels = stage.level_keys("$p$")
+    levels = stage.level_keys(*["$p$ = "] * 3)
     vector = stage.key("$g$", G, linewidth=3)
     point = stage.key("the point, its guided score", GUIDED, linewidth=3, **RING)
     center = stage.key("mean of class $y$", GUIDED, marker="x", linestyle="")
@@ -122,4 +123,12 @@ def guidance_vector_demo(mixture: Mixture | None = None, schedule: Schedule | No
         **stage.point_sliders(1.2, 1.5),
     }
     alt = "Guidance vectors as arrows over the probability of the class, and the sum of vectors at one point"
-    return LiveFigure(scene, controls, size=(9.6, 5.2), alt=alt, drag={0: ("px", "py")}, play="r")
+    presets = {
+        "all noise": {"t": 1000},
+        "deep in the class, r = 2": {"t": 50, "px": 0.0, "py": 1.5},
+        "deep in the class, r = 8": {"t": 50, "px": 0.0, "py": 1.5, "r": 8.0},
+        "on the wall, r = 2": {"t": 50, "px": WALL, "py": 0.9},
+        "on the wall, r = 8": {"t": 50, "px": WALL, "py": 0.9, "r": 8.0},
+    }
+    presets = presets if mixture is None and schedule is None else {}
+    return LiveFigure(scene, controls, size=(9.6, 5.2), alt=alt, presets=presets, drag={0: ("px", "py")}, play="t")

@@ -154,4 +154,10 @@ def sampling_lab_demo(
         "low": int_slider("down to t", 0, T, 0, max(T // 20, 1)),
     }
     alt = "A guided cloud over the support of its class with some of its paths, and its accuracy against its spread"
-    return LiveFigure(scene, controls, size=(9.4, 4.6), alt=alt)
+    strong = {"label": min(2, (mixture or islands()).K - 1), "r": 8.0}
+    presets = {f"{name}, r = 8": {"model": name, **strong} for name in list(networks or {})[:1]}
+    presets |= {f"{name}, from 600": {"model": name, "high": 600, **strong} for name in list(networks or {})[:1]}
+    presets |= {f"{name}, down to 200": {"model": name, "low": 200, **strong} for name in list(networks or {})[:1]}
+    presets |= {f"8 steps, {sampler}": {"sampler": sampler, "steps": 8, "r": 8.0} for sampler in OFFERED}
+    presets = {} if schedule else presets
+    return LiveFigure(scene, controls, size=(9.4, 4.6), alt=alt, presets=presets, play="r")

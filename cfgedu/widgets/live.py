@@ -18,9 +18,9 @@ import ipywidgets as widgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from cfgedu.plots import STYLE, settle
+from cfgedu.plots import settle
 from cfgedu.saving import DEMO
-from cfgedu.widgets.drawing import MOVING_DPI, Drawing, Scene, Styled, drawing, moving
+from cfgedu.widgets.drawing import LOOK, MOVING_DPI, Drawing, Scene, Styled, drawing, moving
 from cfgedu.widgets.page import Picture, panel
 
 __all__ = ["LiveFigure", "bound", "choice", "control", "int_slider", "moving", "slider"]  # what a scene needs
@@ -96,8 +96,8 @@ class LiveFigure(widgets.VBox):
         copy.on_click(lambda _: self.toggle_code())
         for control in self.controls.values():
             control.observe(self.changed, "value")
-        columns = "repeat(auto-fill, minmax(min(100%, 272px), 1fr))"
-        grid = widgets.Layout(grid_template_columns=columns, grid_gap="2px 24px", **wide)
+        columns = "repeat(auto-fit, minmax(min(100%, 250px), 1fr))"
+        grid = widgets.Layout(grid_template_columns=columns, grid_gap="2px 16px", **wide)
         rows = widgets.GridBox(list(self.controls.values()), layout=grid)
         rows.add_class("cfgedu-controls")
         buttons = widgets.HBox([reset, copy, self.working, self.error], layout=widgets.Layout(align_items="center"))
@@ -146,7 +146,7 @@ class LiveFigure(widgets.VBox):
         """
         state = self.changed_start(state)
         settle()  # turns a kernel's display on, which the end of the block would undo
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(LOOK):
             print(self.scene(plt.figure(figsize=self.size, layout="constrained", FigureClass=Styled))(**state))
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
@@ -247,7 +247,7 @@ def frames(name: str, control: widgets.Widget) -> dict:
 
 def control(kind, name: str, **kwargs) -> widgets.Widget:
     """A labelled control with room for its name; kwargs go to the ipywidgets class."""
-    look = {"layout": {"width": "auto"}, "style": {"description_width": "85px"}, "tooltip": name}  # else "null"
+    look = {"layout": {"width": "auto"}, "tooltip": name}  # else "null"
     return kind(description=name, **(look | kwargs))
 
 

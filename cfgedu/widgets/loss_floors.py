@@ -90,7 +90,7 @@ def floors_panel(ax, spans):
     names = {"DSM, unweighted": "#B5893C", "eps loss": "#332288"}  # no class's colours
     lines = [moving(ax.semilogy(places, places, "o-", color=c, label=name)[0]) for name, c in names.items()]
     ax.set(xlim=(0.5, len(spans) + 0.5), ylim=(1e-4, 3e4), xlabel="bucket of times t", ylabel="floor of the loss")
-    ax.set_xticks(places, [f"{low}–{high}" for low, high in spans], rotation=45, ha="right", fontsize=9)
+    ax.set_xticks(places, [f"{low}–{high}" for low, high in spans], rotation=45, ha="right")
     ax.legend(loc="upper right")
     ax.set_title("the loss of the exact answer")
 
@@ -111,4 +111,11 @@ def loss_explorer_demo(mixture: Mixture | None = None, schedule: Schedule | None
     }
     alt = "The noises that may be hidden in one noisy point, and the floor of both losses in each bucket of times"
     scene = bound(loss_explorer_scene, mixture=mixture, schedule=schedule)
-    return LiveFigure(scene, controls, size=(9.6, 4.5), alt=alt)
+    presets = {
+        "first bucket": {"bucket": 1},
+        "last bucket": {"bucket": 10},
+        "101 to 200, no label": {"bucket": 5},
+        "101 to 200, class 0": {"bucket": 5, "label": 0},
+    }
+    look = {"presets": presets if schedule is None else {}, "drag": {1: ("bucket", None)}, "play": "bucket"}
+    return LiveFigure(scene, controls, size=(9.6, 4.5), alt=alt, **look)

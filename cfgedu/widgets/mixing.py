@@ -15,7 +15,7 @@ from cfgedu.widgets.live import LiveFigure, bound, moving
 
 PIXELS, LENGTH = 71, 0.5  # pixels a side; the drawn length of an arrow of eps length 1
 DEPTH = 5.0  # how far below its peak the log-density turns white
-BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "borderaxespad": 0}  # where legends stand
+BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "borderaxespad": 0}  # where legends stand
 
 
 def score_mixer_scene(figure, mixture: Mixture | None = None, schedule: Schedule | None = None):
@@ -82,7 +82,7 @@ def means_panel(ax, K):
     mark = {"linestyle": "none", "color": GUIDED, "fillstyle": "none", "markeredgewidth": 2, "zorder": 6}
     looks = zip(["o", "x", "+"], [14, 9, 12], names)
     marks = [stage.line(ax, form, markersize=size, label=name, **mark) for form, size, name in looks]
-    ax.legend(handles=marks, markerscale=0.75, labelspacing=0.4, **BELOW)
+    ax.legend(handles=marks, markerscale=0.75, labelspacing=0.25, **BELOW)
     ax.set_title("the arrows at the point")
 
     def show(s, means):
@@ -117,4 +117,4 @@ def score_mixer_demo(mixture: Mixture | None = None, schedule: Schedule | None =
         "where three classes meet": {"t": 100, "px": 0.05, "py": -0.55},
     }
     presets = presets if mixture is None and schedule is None else {}
-    return LiveFigure(scene, controls, size=(9.8, 4.3), alt=alt, presets=presets, drag={0: ("px", "py")}, play="t")
+    return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, presets=presets, drag={0: ("px", "py")}, play="t")

@@ -108,9 +108,11 @@ def curves_panel(ax, mixture):
 def noise_explorer_demo(mixture: Mixture | None = None) -> LiveFigure:
     """The demo, on the islands unless another mixture is given."""
     controls = {
-        "t": int_slider("time t", 0, SCHEDULES["linear"].T, 150),
+        "t": int_slider("time t", 0, SCHEDULES["linear"].T, 150, 5),
         "schedule": choice("schedule", list(SCHEDULES), "linear"),
         "label": choice("star's class", range((mixture or islands()).K), 1),
     }
     alt = "A labelled cloud dissolving into noise, and the class probabilities of one point fading to the prior"
-    return LiveFigure(bound(noise_explorer_scene, mixture=mixture), controls, size=(10.6, 4.2), alt=alt)
+    scene, presets = bound(noise_explorer_scene, mixture=mixture), {f"t = {t}": {"t": t} for t in (0, 150, 300, 1000)}
+    look = {"presets": presets, "drag": {2: ("t", None)}, "play": "t"}
+    return LiveFigure(scene, controls, size=(9.6, 4.2), alt=alt, **look)

@@ -13,7 +13,7 @@ function element(tag, look, parent) {
 
 // Sends what is to be shown, one message at a time.
 function messenger(model) {
-  let sent = 0, answered = 0, next = null, listener = () => {}
+  let sent = Math.random(), answered = sent, next = null, listener = () => {} // a demo shown twice has two that count
   const free = () => answered === sent
   const flush = () => {
     if (!next || !free()) return
@@ -22,8 +22,8 @@ function messenger(model) {
     next = null
   }
   model.on("msg:custom", message => {
-    if (!("answered" in message)) return
-    answered = message.answered
+    if (message.answered !== sent) return
+    answered = sent
     flush()
     listener()
   })

@@ -22,15 +22,19 @@ def number_line(ax: Axes) -> Axes:
     rows = {"$r$, this course": 2.0, "$w$, Ho & Salimans": 1.0, "guidance_scale, classic diffusers": 0.0}
     for name, height in rows.items():
         ax.plot([LOW, HIGH], [height, height], color="#333333", linewidth=1.2, zorder=1)
-        ax.text(HIGH, height + 0.2, name, ha="right", fontsize=10, fontweight="bold")
+        ax.text(HIGH, height + 0.2, name, ha="right", fontweight="bold")
         for r in range(LOW, HIGH + 1):
             value = w_from_r(r) if "w" in name[:3] else r
             gated = height == 0 and r <= 1  # this library guides above 1 only
             ax.plot(r, height, "o", markersize=5, color="#333333", markerfacecolor="white" if gated else "#333333")
-            ax.text(r, height - 0.3, f"{value}", ha="center", fontsize=10, color="#999999" if gated else "#333333")
-    ax.text(HIGH, -0.75, "hollow: 1 or less leaves guidance out, so the plain label", ha="right", fontsize=9)
-    for r, text, color in ((0, "no\nlabel", UN), (1, "plain\nlabel", "#333333"), (4.5, "guided: beyond the label", G)):
-        ax.text(r, 2.6, text, ha="center", va="bottom", fontsize=10, color=color)
+            ax.text(r, height - 0.3, f"{value}", ha="center", color="#333333")
+    ax.text(HIGH, -0.75, "hollow: 1 or less leaves guidance out, so the plain label", ha="right")
+    for r, text, color in (
+        (0, "no\nlabel", stage.ink(UN)),
+        (1, "plain\nlabel", "#333333"),
+        (4.5, "guided: beyond the label", stage.ink(G)),
+    ):
+        ax.text(r, 2.6, text, ha="center", va="bottom", color=color)
     ax.set(xlim=(LOW - 0.5, HIGH + 0.5), ylim=(-1, 3.3))
     ax.set_axis_off()
     return ax
@@ -40,7 +44,7 @@ def scales_scene(figure):
     """The scene; its state is r."""
     mixture, schedule = islands(), linear()
     pair = null_pair(mixture.denoiser(schedule))
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     number_line(left)
     here = moving(left.axvline(1, ymin=0.12, ymax=0.79, color=GUIDED, linewidth=9, alpha=0.22, zorder=3))
     plane(right)
@@ -69,6 +73,8 @@ def scales_scene(figure):
 
 
 def scales_demo() -> LiveFigure:
-    controls = {"r": slider("scale r", LOW, HIGH, 1.0, layout={"width": "560px"})}
+    controls = {"r": slider("scale r", LOW, HIGH, 1.0)}
     alt = "Three guidance scales on one number line, and the guided samples"
-    return LiveFigure(scales_scene, controls, size=(9.6, 4.4), alt=alt)
+    places = {"below zero": -1.0, "no label": 0.0, "plain label": 1.0, "r = 4": 4.0, "r = 8": 8.0}
+    look = {"presets": {name: {"r": r} for name, r in places.items()}, "drag": {0: ("r", None)}, "play": "r"}
+    return LiveFigure(scales_scene, controls, size=(9.6, 4.6), alt=alt, **look)

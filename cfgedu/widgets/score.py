@@ -92,7 +92,7 @@ def belief_panel(ax):
     plane(ax).set(xlabel="$x_1$")
     clean, blue = stage.shade(ax), torch.tensor(to_rgb(BELIEF))
     dot, mean = place(ax, "white", "$x_t$"), place(ax, MEAN, "$\\hat x_0$, the mean of blue")
-    patch = ax.plot([], [], "s", color=BELIEF, label="$p(x_0\\,|\\,x_t)$")
+    patch = ax.plot([], [], "s", color=BELIEF, markeredgecolor=stage.ink(stage.ink(BELIEF)), label="$p(x_0\\,|\\,x_t)$")
     ax.legend(handles=[dot, *patch, mean], loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     ax.set_title("where $x_t$ may come from")
 
@@ -113,4 +113,6 @@ def score_explorer_demo(schedule: Schedule | None = None) -> LiveFigure:
     }
     alt = "The score as arrows over the log-density of noisy data, and where one noisy point may come from"
     scene, drag = bound(score_explorer_scene, schedule=schedule), dict.fromkeys((0, 1), ("px", "py"))
-    return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, drag=drag)
+    presets = {"little noise": {"t": 10}, "much noise": {"t": 600}, "spirals": {"data": "spirals", "t": 60}}
+    presets = {} if schedule else presets
+    return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, presets=presets, drag=drag, play="t")

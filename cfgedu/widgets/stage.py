@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from contourpy import contour_generator
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
@@ -16,6 +17,7 @@ from torch import Tensor
 from cfgedu.plots import CLASSES, GUIDED, LIM, grid
 from cfgedu.schedule import Schedule
 from cfgedu.toy import Mixture
+from cfgedu.widgets.drawing import LETTERS
 from cfgedu.widgets.live import int_slider, moving, slider
 
 WINDOW = (-LIM, LIM, -LIM, LIM)
@@ -71,7 +73,7 @@ def frame(*axes: Axes) -> None:
 
 def note(ax: Axes) -> Text:
     """A small moving title on the right."""
-    return moving(ax.set_title("", loc="right", fontsize=10))
+    return moving(ax.set_title("", loc="right", fontsize=LETTERS))
 
 
 def shade(ax: Axes, **look) -> AxesImage:
@@ -106,7 +108,8 @@ def outlines(*axes: Axes, **look) -> Callable:
 def class_bars(ax: Axes, mixture: Mixture, **names) -> tuple:
     """A moving bar for each class, and its prior as a black line; names: the label of that line."""
     K = mixture.K
-    bars = moving(*ax.bar(range(K), [1.0] * K, color=CLASSES[:K], width=0.7))
+    edges = [ink(c) for c in CLASSES[:K]]
+    bars = moving(*ax.bar(range(K), [1.0] * K, color=CLASSES[:K], edgecolor=edges, width=0.7))
     ends = [k - 0.45 for k in range(K)], [k + 0.45 for k in range(K)]
     prior = moving(ax.hlines(mixture.prior.numpy(), *ends, color=GUIDED, linewidth=2, **names))
     ax.set(xlim=(-0.6, K - 0.4), xticks=range(K))
@@ -118,6 +121,11 @@ def set_heights(bars, heights: Tensor) -> None:
         bar.set_height(value)
 
 
+def ink(color: str) -> tuple:
+    """A darker ink of the same hue: for words in a class's colour, and round marks that are pale on white."""
+    return tuple(0.75 * part for part in to_rgb(color))
+
+
 # ---------------------------------------------------------------- legends and controls
 
 
@@ -126,16 +134,16 @@ def key(label: str, color: str = INK, **look) -> Line2D:
     return Line2D([], [], color=color, label=label, **look)
 
 
-def level_keys(name: str) -> list[Line2D]:
-    return [key(f"{name} = {p}", linestyle=dash) for p, dash in zip(LEVELS, DASHES)]
+def level_keys(*names: str) -> list[Line2D]:
+    return [key(f"{name}{p}", linestyle=dash) for name, p, dash in zip(names, LEVELS, DASHES, strict=True)]
 
 
 def legend_row(figure: Figure, side: str, handles: list, ncols: int = 3, **look) -> Legend:
     """A legend below all panels, on the left or on the right."""
-    return figure.legend(handles=handles, loc=f"outside lower {side}", ncols=ncols, fontsize=9.5, **look)
+    return figure.legend(handles=handles, loc=f"outside lower {side}", ncols=ncols, **look)
 
 
-def time_slider(schedule: Schedule, start: int, stops: int = 1000):
+def time_slider(schedule: Schedule, start: int, stops: int = 200):
     """t from 1 to T, at `start` thousandths of T, with about `stops` places."""
     stride = max(1, schedule.T // stops)
     return int_slider("time t", stride, schedule.T, start * schedule.T // 1000, stride)

@@ -65,7 +65,7 @@ def tilted_against_guided_scene(figure, mixture: Mixture | None = None, schedule
 
 def cloud_panel(ax, title):
     """A cloud over the tilted density, the ellipse of its near island, and three numbers about that."""
-    look = {"transform": ax.transAxes, "ha": "center", "va": "top", "fontsize": 10, "family": "DejaVu Sans Mono"}
+    look = {"transform": ax.transAxes, "ha": "center", "va": "top", "family": "DejaVu Sans Mono"}
     row = "{:4.2f}{:11.3f}{:12.3f}"
     plane(ax, title).text(0.5, -0.11, "mean  var along  var across", **look)
     shade = moving(ax.add_collection(PolyCollection([], alpha=0.22, linewidths=0, zorder=1)))
@@ -122,4 +122,5 @@ def tilted_against_guided_demo(mixture: Mixture | None = None, schedule: Schedul
         "sampler": choice("3rd cloud", list(THIRD), "DDPM"),
     }
     alt = "Three clouds over the tilted density: its own samples, guided DDIM and another guided sampler"
-    return LiveFigure(scene, controls, size=(9.8, 3.9), alt=alt)
+    presets = {"r = 1": {"r": 1.0}, "r = 8": {"r": 8.0}, "DDIM, eta = 0.5": {"sampler": "DDIM, eta = 0.5"}}
+    return LiveFigure(scene, controls, size=(9.6, 3.8), alt=alt, presets=presets, play="r")

@@ -72,7 +72,9 @@ def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | 
         "progress": int_slider("progress %", 0, 100, 80, 2),
     }
     alt = "A cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
+    presets = {f"DDIM, eta = {eta:g}": {"sampler": "DDIM", "eta": eta} for eta in (0.0, 1.0)}
+    presets |= {f"{name}, 5 steps": {"sampler": name, "steps": 5, "progress": 100} for name in SAMPLERS}
     scene = bound(trajectory_player_scene, mixture=mixture, schedule=schedule)
-    demo = LiveFigure(scene, controls, size=(9.6, 4.6), alt=alt, play="progress")
+    demo = LiveFigure(scene, controls, size=(9.6, 4.6), alt=alt, presets=presets, play="progress")
     widgets.dlink((controls["sampler"], "value"), (controls["eta"], "disabled"), lambda name: name != "DDIM")
     return demo

@@ -100,4 +100,8 @@ def twin_heads_demo(
         "shown": choice("arrows", list(FIELDS), "guidance vector g"),
     }
     alt = "One field three times, exact, of a late-fusion twin and of a leaky twin, over the probability of the class"
-    return LiveFigure(scene, controls, size=(9.8, 3.9), alt=alt)
+    other = {"shown": "unconditional score"}
+    presets = {f"no label, class {k}": {**other, "label": k} for k in range(2)}
+    presets |= {f"g at t = {t}": {"t": t} for t in (1000, 600, 250)}
+    presets = {} if schedule else presets
+    return LiveFigure(scene, controls, size=(9.6, 3.8), alt=alt, presets=presets, play="t")

@@ -1,12 +1,13 @@
-// Brings the demos of a page to life: <figure class="cfgedu-demo" data-demo="name" data-state="{json}"> holds a picture,
-// and gets controls, a canvas and a readout in its place. Without this script, or for a scene that is not there, the
-// picture stays. cfgedu.demos, written from Python, describes the controls; the address may hold a state, such as
-// #scales.r=3.
+// Brings the demos of a page to life: <figure class="cfgedu-demo" data-demo="name" data-state="{json}"> holds a
+// picture, and gets controls, a canvas, a readout and a goal in its place. Without this script, or for a scene that is
+// not there, the picture stays. cfgedu.demos, written from Python, describes the controls; the address may hold a
+// state, such as #scales.r=3.
 
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const REST = 400, PLAY = 90, NEAR = "400px"; // ms until the address and the listener follow; a frame played; ahead of view
+  const REST = 400, PLAY = 90; // ms until the address and the listener follow; for a frame that is played
+  const NEAR = "400px"; // how far from what is seen a demo becomes live
 
   /** A new element with attributes and children; a property where the element has one. */
   function make(tag, given = {}, ...children) {
@@ -56,7 +57,8 @@
   /** Writes what differs from the start into the address, beside the states of other demos. */
   function toAddress(name, state, start) {
     const others = inAddress().filter(([key]) => key.includes(".") && !key.startsWith(`${name}.`));
-    const own = Object.keys(start).filter((key) => state[key] !== start[key]).map((key) => [`${name}.${key}`, state[key]]);
+    const changed = Object.keys(start).filter((key) => state[key] !== start[key]);
+    const own = changed.map((key) => [`${name}.${key}`, state[key]]);
     const text = new URLSearchParams([...others, ...own]).toString();
     if (text || inAddress().some(([key]) => key.startsWith(`${name}.`))) {
       history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
@@ -106,18 +108,23 @@
     const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
     const update = scene.make(), id = (part) => `cfgedu-${name}-${part}`, ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
-    let panels = null, waiting = false, resting = 0, playing = 0;
+    let panels = null, last = null, waiting = false, resting = 0, playing = 0;
 
-    const canvas = make("canvas", { role: "img", "aria-label": demo.alt, "aria-describedby": id("readout") });
-    const frame = make("div", { className: "cfgedu-frame" }, canvas);
-    const readout = make("p", { className: "cfgedu-readout", id: id("readout") });
-    const spoken = make("p", { className: "cfgedu-spoken", "aria-live": "polite" });
-    const code = make("pre", { hidden: true, tabIndex: 0, "aria-label": "the notebook cell for this picture" });
     const button = (text, act, title = "") => {
       const made = make("button", { type: "button", textContent: text, title });
       made.addEventListener("click", act);
       return made;
     };
+    const canvas = make("canvas", { role: "img", "aria-label": demo.alt, "aria-describedby": id("readout") });
+    const frame = make("div", { className: "cfgedu-frame" }, canvas);
+    const readout = make("p", { className: "cfgedu-readout", id: id("readout") });
+    const spoken = make("p", { className: "cfgedu-spoken", "aria-live": "polite" });
+    const hint = button("hint", () => (verdict.textContent = judged(true)), "what the present state lacks");
+    const verdict = make("span", { role: "status" });
+    const head = make("strong", { textContent: "Goal: " });
+    const goal = make("p", { className: "cfgedu-goal" }, head, scene.goal.words, " ", hint, " ", verdict);
+    const cell = { role: "region", "aria-label": "the notebook cell for this picture" };
+    const code = make("pre", { hidden: true, tabIndex: 0, ...cell });
 
     const shown = {};
     const controls = demo.controls.filter((control) => !control.options || control.options.length > 1);
@@ -127,7 +134,9 @@
       shown[control.name] = [show, input];
       return element;
     });
-    const presets = Object.entries(demo.presets).map(([text, changes]) => button(text, () => set({ ...start, ...changes })));
+    const presets = Object.entries(demo.presets).map(([text, changes]) => (
+      button(text, () => set({ ...start, ...changes }))
+    ));
     const play = demo.play && button("", () => (playing ? stop() : begin()), `moves ${demo.play.label}`);
     const toggle = button("as code", () => {
       code.hidden = !code.hidden;
@@ -140,18 +149,19 @@
     const places = make("div", { className: "cfgedu-buttons" }, ...[play, ...presets].filter(Boolean));
     const buttons = make("div", { className: "cfgedu-buttons" }, ...[reset, toggle, big].filter(Boolean));
     const board = make("div", { className: "cfgedu-controls" }, ...rows);
-    const live = make("div", { className: "cfgedu-live" }, board, places, frame, readout, buttons, code, spoken);
+    const live = make("div", { className: "cfgedu-live" }, board, places, frame, readout, goal, buttons, code, spoken);
 
     // ------------------------------------------------------------ frames: what comes too fast is dropped, never queued
 
     function draw() {
       waiting = false;
-      const began = performance.now(), { text, draw: paint } = update(state);
+      const began = performance.now(), { text, draw: paint, found } = update(state);
       panels.clear();
       paint(panels);
       figure.dataset.ms = (performance.now() - began).toFixed(2);
       readout.textContent = text;
       code.textContent = codeOf(name, demo, state);
+      last = found;
       Object.entries(shown).forEach(([key, [show, input]]) => {
         show(state[key]);
         input.disabled = scene.uses ? !scene.uses(key, state) : false;
@@ -171,8 +181,16 @@
       clearTimeout(resting);
       resting = setTimeout(() => {
         spoken.textContent = readout.textContent;
+        verdict.textContent = judged(false);
         toAddress(name, state, start);
       }, REST);
+    }
+
+    /** What is to say of the goal: why it is reached, or, where a hint is asked for, what is missing. */
+    function judged(asked) {
+      const reached = last && scene.goal.reached(state, last);
+      goal.classList.toggle("cfgedu-reached", reached);
+      return reached ? `✓ ${scene.goal.told(state, last)}` : asked ? scene.goal.hint(state, last) : "";
     }
 
     function layout() {

@@ -81,12 +81,27 @@
         }
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { share: cfgedu.mean(ends), wanted } };
     };
   }
 
   cfgedu.scenes.contested_mode = {
     make,
+    goal: {
+      words: "With plain guidance at r = 4 down to t = 0: from which t on may it act, so that the contested mode " +
+        "keeps its share?",
+      reached: ({ method, r, low, high }, { share, wanted }) => (
+        method === "plain guidance" && r === 4 && low === 0 && high >= 100 && Math.abs(share - wanted) < 0.05
+      ),
+      hint: ({ method, r, low, high }, { share, wanted }) => (
+        method !== "plain guidance" || r !== 4 ? "Choose plain guidance and r = 4." : (
+          low > 0 || high < 100 ? "Guide above t = 0, and up to t = 100 at least." : (
+            `${percent(share)} end there, and ${percent(wanted)} of the tilted density are there.`
+          )
+        )
+      ),
+      told: () => "Late guidance finds the modes chosen already. It is early guidance that empties this one.",
+    },
     panels: [
       plane({
         xlabel: "$x_1$", ylabel: "$x_2$", title: "class 0, over the tilted density",

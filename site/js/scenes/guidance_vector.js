@@ -29,7 +29,7 @@
         showField(left, t, label, p, points, field, centreOf(mixture, label, a), x, guided);
         showSum(right, r, label, un, cond, g, guided);
       }
-      return { text, draw };
+      return { text, draw, found: { prob, g: length(g), un: length(un) } };
     };
   }
 
@@ -77,6 +77,15 @@
   const point = { label: "the point, its guided score", form: "line-dot", color: GUIDED, fill: "#FFFFFF", width: 3 };
   cfgedu.scenes.guidance_vector = {
     make,
+    goal: {
+      words: "With t at 100 or below, find a point where g is less than a thousandth of the score without label.",
+      reached: ({ t }, { g, un }) => t <= 100 && g < un / 1000,
+      hint: ({ t }, { prob, g, un }) => (t > 100 ? "Lower t." : (
+        `|g| is ${general(g / un, 2)} times |s_un|, and p(y | x_t) is ${fixed(prob, 3)}. ` +
+          "Where does that probability not change any more?"
+      )),
+      told: () => "Deep inside the class the label says nothing new, so no scale r moves the sum.",
+    },
     panels: [
       plane({
         title: "$g$ over $p(y|x_t)$",

@@ -62,13 +62,21 @@
         });
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { share } };
     };
   }
 
   const powers = { "-4": "⁻⁴", "-2": "⁻²", 0: "⁰", 2: "²", 4: "⁴" };
   cfgedu.scenes.loss_explorer = {
     make,
+    goal: {
+      words: "Find the bucket of times that has most of the unweighted DSM loss.",
+      reached: (state, { share }) => share > 0.5,
+      hint: (state, { share }) => `This one has ${percent(share)} of it.`,
+      told: (state, { share }) => (
+        `${percent(share)} of that loss come from 1% of the times, where the target is mostly noise.`
+      ),
+    },
     panels: [
       {
         x: [-3.6, 3.6], y: [-3.6, 3.6], xticks: [-2, 0, 2], yticks: [-2, 0, 2], xlabel: "$ϵ_1$", ylabel: "$ϵ_2$",

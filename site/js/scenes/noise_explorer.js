@@ -52,12 +52,24 @@
         p[t].forEach((chance, k) => right.dots([t, chance], { color: color(k), radius: 3.5, edge: GUIDED }));
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { p: p[t], a } };
     };
   }
 
   cfgedu.scenes.noise_explorer = {
     make,
+    goal: {
+      words: "Find the time at which the star of class 1 loses its lead.",
+      reached: ({ label }, { p }) => label === 1 && Math.abs(p[1] - Math.max(p[0], p[2])) < 0.005,
+      hint: ({ label }, { p }) => {
+        const lead = p[1] - Math.max(p[0], p[2]);
+        return label !== 1 ? "Choose the star of class 1." : lead > 0 ? (
+          `Its own class leads by ${fixed(lead, 3)}: later.`
+        ) : `Another class leads by ${fixed(-lead, 3)}: earlier.`;
+      },
+      told: (state, { a }) => `There alpha-bar is ${fixed(a, 3)}. The other schedule has this level at another time, ` +
+        "and the same happens there: levels matter, not times.",
+    },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }),
       {

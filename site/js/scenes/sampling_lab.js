@@ -72,12 +72,22 @@
         right.dots([within(width, SPREADS), within(hit, ACCURACIES)], { radius: 4.5 });
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { share, width, hit, home } };
     };
   }
 
   cfgedu.scenes.sampling_lab = {
     make,
+    goal: {
+      words: "At r = 8 and guided at all times, throw more than a third of the cloud off its support.",
+      reached: ({ r, low, high }, { share }) => r === 8 && low === 0 && high === 1000 && share > 1 / 3,
+      hint: ({ r, low, high }, { share }) => (
+        r !== 8 ? "Set r to 8." : low > 0 || high < 1000 ? "Guide from t = 1000 down to 0." : (
+          `${percent(share)} lie off it: try fewer steps, and the other samplers.`
+        )
+      ),
+      told: () => "A large r with few steps is too much for a sampler with noise. How many does DDIM lose?",
+    },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }, WINDOW),
       {

@@ -21,7 +21,7 @@
         panel.text(at, height - 0.36, `${value}`, { align: "center", fill: gated ? UN : INK });
       }
     });
-    panel.text(HIGH, -0.8, "hollow: 1 or less leaves guidance out, so the plain label", { align: "right", size: 10 });
+    panel.text(HIGH, -0.8, "hollow: 1 or less leaves guidance out, so the plain label", { align: "right", size: 11 });
     WORDS.forEach(([at, words, fill]) => words.split("\n").reverse().forEach((word, k) => (
       panel.text(at, 2.62 + 0.24 * k, word, { align: "center", fill })
     )));
@@ -47,13 +47,19 @@
         right.note(`r = ${fixed(r, 1)}`);
         right.frame();
       }
-      return { text: `${names}; landed in the class asked for: ${percent(landed)}`, draw };
+      return { text: `${names}; landed in the class asked for: ${percent(landed)}`, draw, found: { landed } };
     };
   }
 
   const asked = [0, 1, 2].map((k) => ({ label: `asked for class ${k}`, form: "dot", color: CLASSES[k], size: 3 }));
   cfgedu.scenes.scales = {
     make,
+    goal: {
+      words: "Find the r at which half of the samples land in the class asked for.",
+      reached: (state, { landed }) => Math.abs(landed - 0.5) < 0.03,
+      hint: (state, { landed }) => `${percent(landed)} land in it: ${landed > 0.5 ? "lower" : "raise"} r.`,
+      told: () => "Hardly any guidance is needed: even without a label, at r = 0, two in five land right by chance.",
+    },
     panels: [
       { x: [LOW - 0.5, HIGH + 0.5], y: [-1, 3.3], ratio: 1.25, bare: true },
       plane({ title: "all three classes", legend: asked }),

@@ -24,7 +24,8 @@
     function world(name) {
       if (!worlds[name]) {
         const mixture = cfgedu[WORLDS[name]](), logClean = cfgedu.logProb(mixture, pixels, NULL);
-        worlds[name] = { mixture, logClean, model: cfgedu.denoiser(mixture, schedule), clean: grey(logClean) };
+        const model = cfgedu.denoiser(mixture, schedule);
+        worlds[name] = { mixture, logClean, model, clean: grey(logClean), peak: highest(logClean) };
       }
       return worlds[name];
     }
@@ -77,12 +78,20 @@
         right.dots(x0, { color: MEAN, radius: 4.5, edge: GUIDED });
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { depth: world(data).peak - cfgedu.logProb(mixture, x0, NULL)[0] } };
     };
   }
 
   cfgedu.scenes.score_explorer = {
     make,
+    goal: {
+      words: "On the spirals, find a point and a time at which the mean x\u0302\u2080 lies off every arm.",
+      reached: ({ data }, { depth }) => data === "spirals" && depth > Math.log(1000),
+      hint: ({ data }, { depth }) => (data !== "spirals" ? "Choose the spirals." : (
+        `Its density is ${general(Math.exp(-depth), 2)} of the peak; off the arms it is less than a thousandth.`
+      )),
+      told: () => "The mean of many possible answers need not be a possible answer.",
+    },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }),
       plane({

@@ -41,6 +41,8 @@
       const text = `${where} in eps units; the means miss it by: ` +
         `posterior-weighted ${miss[0]}, prior-weighted ${miss[1]}, plain ${miss[2]}`;
 
+      const off = Math.max(...p.map((share, k) => Math.abs(share - mixture.prior[k])));
+
       function draw([left, middle, right]) {
         const shown = colors(t);
         left.image(PIXELS, (k, pixel) => pixel.set(shown.subarray(3 * k, 3 * k + 3)));
@@ -52,7 +54,7 @@
         cfgedu.classBars(right, p, mixture.prior);
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { off } };
     };
   }
 
@@ -73,6 +75,14 @@
   const names = [0, 1, 2].map((k) => ({ label: `class ${k}: $s_${k}$`, color: CLASSES[k], width: 4 }));
   cfgedu.scenes.score_mixer = {
     make,
+    goal: {
+      words: "With t at 200 or below, find a point that tells nothing of its class: weights within 0.03 of the prior.",
+      reached: ({ t }, { off }) => t <= 200 && off < 0.03,
+      hint: ({ t }, { off }) => (t > 200 ? "Lower t." : (
+        `A weight is off by ${fixed(off, 3)}. What lies equally near to all three classes?`
+      )),
+      told: () => "Where the posterior is the prior, the prior-weighted mean is right as well.",
+    },
     panels: [
       plane({ ylabel: "$x_2$", legend: [...names, { label: "no label: $s_{un}$", color: UN, width: 4 }] }),
       {

@@ -93,12 +93,20 @@
           panel.frame();
         });
       }
-      return { text, draw };
+      return { text, draw, found: { across: islands.map(({ variance }) => variance[1]) } };
     };
   }
 
   cfgedu.scenes.tilted_against_guided = {
     make,
+    goal: {
+      words: "Find the scale at which the three clouds are as wide across as one another, to a quarter.",
+      reached: (state, { across }) => Math.max(...across) < 1.25 * Math.min(...across),
+      hint: (state, { across: [tilted, ddim] }) => (
+        `The variance across is ${fixed(tilted, 3)} for the tilted density and ${fixed(ddim, 3)} with DDIM.`
+      ),
+      told: () => "Only r = 1 does that. Above it the tilted density stays wide, and the guided clouds do not.",
+    },
     panels: [plane({ ylabel: "$x_2$", below: 46 }), plane({ below: 46 }), plane({ below: 46 })],
   };
 })();

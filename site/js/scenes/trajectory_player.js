@@ -48,12 +48,22 @@
         left.frame();
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { got, exact } };
     };
   }
 
   cfgedu.scenes.trajectory_player = {
     make,
+    goal: {
+      words: "Go all the way in 5 steps, and end with a radius within 0.1 of the exact one.",
+      reached: ({ progress, steps }, { got, exact }) => progress === 100 && steps === 5 && Math.abs(got - exact) < 0.1,
+      hint: ({ progress, steps }, { got, exact }) => (
+        progress < 100 ? "Set progress to 100." : steps !== 5 ? "Take 5 steps." : (
+          `The radius is off by ${fixed(Math.abs(got - exact), 2)}: try the other samplers.`
+        )
+      ),
+      told: () => "The radius is about right, and yet the islands are far too wide: one number does not judge a cloud.",
+    },
     uses: (control, state) => control !== "eta" || state.sampler === "DDIM",
     panels: [
       plane({

@@ -53,12 +53,27 @@
         cfgedu.classBars(right, shares, both.prior);
         right.frame();
       }
-      return { text, draw };
+      return { text, draw, found: { pA, pB, outside } };
     };
   }
 
   cfgedu.scenes.two_attributes = {
     make,
+    goal: {
+      words: "For left and up, summed, with equal scales: hold each in 97% of the samples, 2% at most off the data.",
+      reached: ({ first, second, formula, r_a: rA, r_b: rB }, { pA, pB, outside }) => (
+        first === "left" && second === "up" && formula === "summed" && rA === rB &&
+          Math.min(pA, pB) >= 0.97 && outside <= 0.02
+      ),
+      hint: ({ first, second, formula, r_a: rA, r_b: rB }, { pA, pB, outside }) => (
+        first !== "left" || second !== "up" || formula !== "summed" ? "Choose left, up and the sum." : (
+          rA !== rB ? "Make the two scales equal." : (
+            `${percent(Math.min(pA, pB))} hold the weaker attribute, ${percent(outside)} lie off the data.`
+          )
+        )
+      ),
+      told: () => "The chain does it at 1.25. The sum takes the attributes for independent, and needs more.",
+    },
     panels: [
       plane({ ylabel: "$x_2$" }),
       {
