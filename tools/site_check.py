@@ -101,6 +101,7 @@ def watched(context, home):
 def looked_at(program, home, names, look, script):
     """[(page, trouble)] of the pages, each opened once with this look."""
     viewport, scheme = LOOKS[look]
+    print(f"{look}: {len(names)} pages, {home.split(':')[0]}", flush=True)
     context = program.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     page, troubles = watched(context, home)
     found = []
