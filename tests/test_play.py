@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import http.client
 import os
 import re
 import signal
@@ -181,7 +182,7 @@ def fetch(address):
             return answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.read().decode()
-    except OSError as error:  # it ended meanwhile
+    except (OSError, http.client.HTTPException) as error:  # it ended meanwhile
         return str(error)
 
 
