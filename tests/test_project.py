@@ -58,7 +58,7 @@ def third_party(path):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    ours = {"cfgedu", "tools", *(path.stem for folder in (ROOT, ROOT / "tests") for path in folder.glob("*.py"))}
+    ours = {"cfgedu", "tools", "tests", *(path.stem for folder in (ROOT, ROOT / "tests") for path in folder.glob("*.py"))}
     return {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in found - sys.stdlib_module_names - ours}
 
 
@@ -67,7 +67,7 @@ def third_party(path):
     [
         ("cfgedu/**/*.py", PROJECT["dependencies"]),
         ("notebooks/**/*.ipynb", PROJECT["dependencies"]),
-        ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"]),
+        ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"] + EXTRAS["browser"]),
         ("*.py", []),  # course.py and its part: the standard library alone
         ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"]) + SMALLDIFFUSION),
     ],
