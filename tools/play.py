@@ -149,6 +149,21 @@ def on_signals(stop):
         signal.signal(number, once)
 
 
+def end_kernels():
+    """Ends the kernels of this process and what they started; they have nothing to save."""
+    import psutil
+
+    ended = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it ended by itself
+            if "ipykernel_launcher" in child.cmdline():
+                ended += [*child.children(recursive=True), child]
+    for program in ended:
+        with contextlib.suppress(psutil.Error):
+            program.kill()
+    psutil.wait_procs(ended, timeout=10)
+
+
 def serve(folder, port, address, browser):
     """Runs Voilà until a signal ends it, and its kernels with it; returns the exit status that goes with it."""
     from voila.app import Voila
@@ -160,8 +175,8 @@ def serve(folder, port, address, browser):
             super().initialize(argv)  # this has a handler of SIGTERM
             on_signals(partial(stop, asyncio.get_event_loop()))
 
-        def stop(self):  # Voilà's waits for each kernel to save what it has
-            asyncio.get_event_loop().run_until_complete(self.kernel_manager.shutdown_all(now=True))
+        def stop(self):  # Voilà's asks each kernel, waits for it, and stumbles over one that is still starting
+            end_kernels()
 
         def launch_browser(self):  # called once the server listens
             print(f"The demos are at {address} (Ctrl-C ends this).", flush=True)
