@@ -1,6 +1,8 @@
-"""A Sphinx extension: the last touches on each page, and the scripts of the demos where there is one."""
+"""A Sphinx extension: the last touches on each page, and the scripts of its demos."""
 
 import re
+
+from tools.site_data import STYLE, scripts_of
 
 
 def touch(app, pagename, templatename, context, doctree):
@@ -10,19 +12,10 @@ def touch(app, pagename, templatename, context, doctree):
     # Sphinx calls the captions of the contents headings, and does not say of which level.
     tree = context.get("furo_navigation_tree", "")
     context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
-    demos = set(re.findall(r'data-demo="(\w+)"', body))
-    if demos:
-        context["demo_style"] = f"js/{app.config.demo_style}"
-        context["demo_scripts"] = [f"js/{name}" for name in app.config.demo_scripts if needed(name, demos)]
-
-
-def needed(script, demos):
-    """Whether a page with these demos loads the script: of the scenes, its own."""
-    folder, _, file = script.rpartition("/")
-    return folder != "scenes" or file.removesuffix(".js") in demos
+    scripts = scripts_of(re.findall(r'data-demo="(\w+)"', body))
+    context["demo_scripts"] = [f"js/{name}" for name in scripts]
+    context["demo_style"] = f"js/{STYLE}" if scripts else None
 
 
 def setup(app):
-    app.add_config_value("demo_style", "", "html", str)
-    app.add_config_value("demo_scripts", [], "html", list)
     app.connect("html-page-context", touch, priority=900)  # after the theme

@@ -8,7 +8,6 @@ pages (site/conf.py).
 import argparse
 import gzip
 import io
-import re
 import shutil
 import sys
 import time
@@ -21,7 +20,7 @@ from PIL import Image
 
 from cfgedu.saving import DEMO
 from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
-from tools.site_data import SCRIPTS, STYLE, write_data
+from tools.site_data import write_scripts
 from tools.site_pages import front, gallery, questions, rows, solutions_list, symbols
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,18 +129,7 @@ def write_sources(sources, root=ROOT):
         (sources / "extra/downloads" / folder).mkdir()
         for notebook in (root / "notebooks" / folder).glob(LESSON):
             shutil.copy(notebook, sources / "extra/downloads" / folder)
-    scripts = sources / "extra/js"
-    shutil.copytree(root / "site/js", scripts)
-    write_data(scripts)
-    for script in scripts.rglob("*.js"):
-        script.write_text(bare(script.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def bare(script):
-    """A script without the lines that are comments and without indentation: a quarter less for a reader to load."""
-    script = re.sub(r"^[ \t]*/\*.*?\*/[ \t]*\n", "", script, flags=re.DOTALL | re.MULTILINE)
-    script = re.sub(r"^[ \t]*//.*\n", "", script, flags=re.MULTILINE)
-    return re.sub(r"^[ \t]+", "", script, flags=re.MULTILINE)
+    write_scripts(sources / "extra/js")
 
 
 # ---------------------------------------------------------------- the site
@@ -158,7 +146,7 @@ def build(out=OUT, root=ROOT):
     write_sources(sources, root)
     warnings = io.StringIO()
     with patch_docutils(str(root / "site")), docutils_namespace():
-        given = {"html_extra_path": [str(sources / "extra")], "demo_style": STYLE, "demo_scripts": list(SCRIPTS)}
+        given = {"html_extra_path": [str(sources / "extra")]}  # figures, notebooks and scripts, as they are
         app = Sphinx(sources, root / "site", out, doctrees, "html", given, status=None, warning=warnings, freshenv=True)
         app.build()
     for left in (".buildinfo", "objects.inv"):
