@@ -115,7 +115,15 @@ MORE = {  # where the options of a program of others are explained
 
 def words():
     """The words that this copy of the course can run."""
-    return {name: word for name, word in WORDS.items() if word.command[0] == "-m" or (ROOT / word.command[0]).exists()}
+    return {name: word for name, word in WORDS.items() if not tool_of(name) or tool_of(name).exists()}
+
+
+def tool_of(word):
+    """The file of the course that a word runs, also where its command is "-m tools.x"; None for a program of others."""
+    file, *more = WORDS[word].command
+    if file == "-m" and more[0].startswith("tools."):
+        file = more[0].replace(".", "/") + ".py"
+    return None if file == "-m" else ROOT / file
 
 
 def usage():
@@ -149,13 +157,12 @@ sees no NVIDIA driver and that build's index answers at once. Or you choose; --c
 
 def help_of(word):
     """What a word does and understands, read from its tool without running it: nothing needs to be installed."""
-    rows = [f"usage: python3 course.py {word} [arguments of the program]", "", f"{word}: {WORDS[word].says}."]
+    usage = f"usage: python3 course.py {word} [arguments of the program]"
     if word in MORE:
-        return "\n".join([*rows, "", f"What stands after the word goes on to {MORE[word]}"])
-    tool = ast.parse((ROOT / WORDS[word].command[0]).read_text(encoding="utf-8"))
-    rows += ["", ast.get_docstring(tool) or "", ""]
-    rows += [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
-    return "\n".join(rows)
+        return f"{usage}\n\n{word}: {WORDS[word].says}\n\nWhat stands after the word goes on to {MORE[word]}"
+    tool = ast.parse(tool_of(word).read_text(encoding="utf-8"))
+    rows = [f"    {', '.join(names):<16} {says}" for names, says in options_of(tool)]
+    return "\n".join([usage, "", ast.get_docstring(tool) or "", "", *rows])
 
 
 def options_of(tool):
@@ -165,6 +172,8 @@ def options_of(tool):
             given = {key.arg: key.value for key in node.keywords}
             parts = getattr(given.get("help"), "values", [given.get("help")])
             names = [name.value for name in node.args if isinstance(name, ast.Constant)]
+            if isinstance(given.get("metavar"), ast.Constant) and not names[0].startswith("-"):
+                names = [given["metavar"].value]
             yield names, "".join(part.value if isinstance(part, ast.Constant) else "..." for part in parts)
 
 
@@ -224,11 +233,15 @@ def interpreter():
 
 
 def distributions(python):
-    """{name: version} of what is installed, in its own spelling: what was removed or changed is missed at a start."""
+    """{name: its versions} of what is installed, in its own spelling: what is removed or changed, a start misses."""
     site = VENV / "Lib/site-packages" if WINDOWS else VENV / f"lib/python{python}/site-packages"
     names = os.listdir(str(site)) if site.is_dir() else []
-    whole = [name[: -len(".dist-info")] for name in names if (site / name / "METADATA").is_file()]
-    return dict(sorted(name.partition("-")[::2] for name in whole))
+    found = {}  # two versions of one name are what a broken installation may leave
+    for name in sorted(names):
+        if name.endswith(".dist-info") and (site / name / "METADATA").is_file():
+            name, _, version = name[: -len(".dist-info")].partition("-")
+            found.setdefault(name, []).append(version)
+    return found
 
 
 def lacking(extras, python):
@@ -240,11 +253,11 @@ def lacking(extras, python):
     for extra in extras:
         named += project["optional-dependencies"].get(extra, [])
     rows = re.findall(r"^([\w.-]+)==([\w.+!-]+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    pins, held = {}, {spelled(name): version for name, version in distributions(python).items()}
+    pins, held = {}, {spelled(name): versions for name, versions in distributions(python).items()}
     for name, version in rows:
         pins.setdefault(spelled(name), []).append(version)
     names = [re.match(r"[\w.-]+", line).group() for line in named if ";" not in line]  # a marker: perhaps not for here
-    return [name for name in names if not same_version(held.get(spelled(name)), pins.get(spelled(name)))]
+    return [name for name in names if not any_of(held.get(spelled(name)), pins.get(spelled(name)))]
 
 
 def spelled(name):
@@ -252,10 +265,10 @@ def spelled(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def same_version(version, pins):
+def any_of(versions, pins):
     """2.13.0+cpu is a build of 2.13.0, and 1.0 is 1.0.0. Any version does where nothing is pinned."""
     plain = lambda text: re.sub(r"(\.0)+$", "", text.partition("+")[0])
-    return version is not None and (not pins or plain(version) in map(plain, pins))
+    return bool(versions) and (not pins or not set(map(plain, pins)).isdisjoint(map(plain, versions)))
 
 
 def wanted(stamp, args, extra):
@@ -324,7 +337,7 @@ def set_up(args, extra=None):
         stamp = read_stamp()
         goal = wanted(stamp, args, extra)
         uv = find_uv(environment())
-        env = surroundings(uv)
+        env = installer_environment(uv, environment(), ROOT)
         if goal["torch"] is None:
             goal["torch"], line = "default", ""
             if need == "all" or "torch" not in distributions(interpreter()):
@@ -333,7 +346,7 @@ def set_up(args, extra=None):
                 say(line)
         if need == "all":
             uv = make_environment(uv, env, lock)
-            env = env if uv else surroundings(None)  # of pip, which there may be only now
+            env = installer_environment(uv, environment(), ROOT)  # it may be pip now
         old = {"args": stamp.get("args", []), "torch": stamp.get("torch")}
         write_stamp({**goal, **old, "done": False})  # new choices count once they have worked
         install(uv, env, goal, lock)
@@ -371,13 +384,13 @@ def make_environment(uv, env, lock):
         raise Problem(DISK_IS_FULL)
     say("Setting the course up in .venv. This happens once and takes some minutes.")
     if uv:
-        try:
+        with contextlib.suppress(Problem):
             run_installer([uv, "venv", "--python", sys.executable, str(VENV)], env, lock)
-            return uv
-        except Problem:
-            say("uv makes no environment here (see above): going on with pip.")
-            if os.path.lexists(VENV):
-                remove(VENV)
+            if interpreter():
+                return uv
+        say("uv makes no environment here: going on with pip.")
+        if os.path.lexists(VENV):
+            remove(VENV)
     run_installer([sys.executable, "-m", "venv", str(VENV)], env, lock)
     return None
 
@@ -421,13 +434,14 @@ def run_installer(command, env, lock):
     lines = deque(maxlen=30)
     reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout), daemon=True)
     reader.start()
-    try:
-        watch(process, lines)
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    reader.join()
+    with process.stdout:
+        try:
+            watch(process, lines)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        reader.join()
     if process.returncode:
         print("\n".join(list(lines)[-15:]), file=sys.stderr)
         raise Problem(OUT_OF_MEMORY if process.returncode == -9 else explain(lines))
@@ -493,24 +507,18 @@ def environment():
     return env
 
 
-def surroundings(uv):
-    """Those of pip or uv."""
-    return installer_environment(uv, environment(), ROOT)
-
-
 def misplaced(before, word, after):
     """The sentence for an option on the wrong side of the word, and for a lesson that there is not; None otherwise."""
     for arg in before:
         if arg.startswith("-") and arg.partition("=")[0].lstrip("-") not in BEFORE:
             return (
-                f"`{arg}` stands before the word, where only options for the installer stand that say where packages "
-                f"come from. For the program it stands after the word: python3 course.py {word} {arg}"
+                f"`{arg}` stands before the word, and is no option of the installer about where packages come from. "
+                f"If it is one of the program's, it stands after the word: python3 course.py {word} {arg}"
             )
     if WORDS[word].bare:
         return None
-    own = set()
-    if word not in MORE:
-        own.update(*(names for names, _ in options_of(ast.parse((ROOT / WORDS[word].command[0]).read_text("utf-8")))))
+    tool = ast.parse(tool_of(word).read_text(encoding="utf-8") if tool_of(word) else "")
+    own = {name for names, _ in options_of(tool) for name in names}
     for arg in after[: after.index("--") if "--" in after else None]:
         name = arg.partition("=")[0]
         if name.startswith("--") and name[2:] in BEFORE - AFTER and name not in own:
@@ -590,7 +598,7 @@ def main(argv):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an installer is stopped with us
     try:
         if word not in words():
-            raise Problem(f"This copy of the course lacks {WORDS[word].command[0]}, which `{word}` runs.")
+            raise Problem(f"This copy of the course lacks {tool_of(word).relative_to(ROOT)}, which `{word}` runs.")
         told = misplaced(before, word, after)
         if told:
             return fail(told, code=2)

@@ -6,7 +6,7 @@ elsewhere, or take others or none (prefix, no-deps, dry-run, ...; each new versi
 So SOURCES lists what may stay, and everything else is left out.
 """
 
-import ast
+import configparser
 import contextlib
 import os
 import platform
@@ -37,6 +37,8 @@ FROM_PIP = {  # pip's settings that hold for uv where it has none of its own, an
     "trusted-host": "insecure-host",
 }
 VENV_PYTHON = ".venv/Scripts/python.exe" if os.name == "nt" else ".venv/bin/python"
+PATIENCE = 2  # seconds for the index of the torch without CUDA
+ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1])"
 LINUX = ("x86_64", "amd64", "aarch64", "arm64")  # the machines for which there is a torch for Linux
 
 AGAIN = "then run the same command again."
@@ -50,6 +52,7 @@ MARKS = {  # of a cause, in the lines that an installer wrote last; the first ca
     "memory": r"memoryerror|out of memory|cannot allocate memory|(errno|os error) 12\b",
     "clock": r"certificate (has |is )?(expired|not yet valid)|certificate: expired|expired certificate|certexpired"
     r"|cert_?not_?valid|notvalidyet|not valid (yet|before|after)",
+    "no ssl": r"ssl module (in python )?is not available",
     "certificate": r"certificate|ssl ?error|\bssl:|unknownissuer|self[- ]signed|tls handshake|handshake ?failure",
     "proxy": r"proxy ?error|to proxy|via proxy|proxy (auth|url)|407 proxy|code:? \(?407|tunnel (conn|err|fail)"
     r"|unsuccessful tunnel|for socks",
@@ -69,6 +72,8 @@ SENTENCES = {
     "memory": OUT_OF_MEMORY,
     "clock": "The certificate of the package index counts as expired or not yet valid: see that this machine's date "
     "and clock are right, " + AGAIN,
+    "no ssl": "This Python was built without SSL, so it reaches no index: install the one of python.org or of your "
+    "system, and start again with it.",
     "certificate": "The package index shows a certificate that this machine does not trust, as where a company or a "
     "school looks into the traffic: name the file of its certificate in PIP_CERT (for uv in SSL_CERT_FILE), see that "
     "the clock is right, " + AGAIN,
@@ -178,8 +183,7 @@ def choose_torch(cpu_index, env, args):
         return "default", ""  # who put another index in the place of the usual one gets everything from there
     if has_nvidia(env):
         return "default", "An NVIDIA driver is here: torch comes with CUDA (without: `python3 course.py --cpu lab`)."
-    ask = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)"
-    if not runs([sys.executable, "-c", ask, cpu_index + "/torch/"], env, seconds=2):  # a process: DNS may hang
+    if not runs([sys.executable, "-c", ASK, cpu_index + "/torch/"], env, PATIENCE):  # a process: DNS may hang
         return "default", ""
     return "cpu", "No NVIDIA driver is here: torch comes without CUDA (with: `python3 course.py --cuda lab`)."
 
@@ -195,7 +199,7 @@ def has_nvidia(env):
 def installer_environment(uv, env, root):
     """The surroundings `env` of pip, or of uv, with the user's settings of it as far as they are in SOURCES."""
     env = {name: text for name, text in env.items() if not name.startswith(("PIP_", "UV_"))}
-    pip = pip_settings(env, root)
+    pip = pip_settings()
     for option, names in (("cert", ["SSL_CERT_FILE"]), ("proxy", ["HTTPS_PROXY", "HTTP_PROXY"])):
         for name in names if option in pip else []:
             env.setdefault(name, pip[option])
@@ -203,8 +207,9 @@ def installer_environment(uv, env, root):
         env["PIP_CONFIG_FILE"] = os.devnull  # no file at all: what may stay of them stands in variables
         return {**env, **{variable("PIP", option): text for option, text in pip.items()}}
     own = uv_settings(root)
+    own_index = any("index" in option for option in own)
     for option, name in FROM_PIP.items():
-        if option in pip and not ("index" in option and any("index" in setting for setting in own)):
+        if option in pip and not ("index" in option and own_index):
             own.setdefault(name, pip[option].replace(" ", ",") if option == "find-links" else pip[option])
     env.update({variable("UV", option): text for option, text in own.items()}, UV_NO_CONFIG="1")
     env.update({name: text for name, text in os.environ.items() if re.match("UV_INDEX_.*_(USERNAME|PASSWORD)$", name)})
@@ -224,23 +229,37 @@ def kept(tool, settings):
     return {option: text for option, text in together.items() if option in SOURCES and text}
 
 
-def pip_settings(env, root):
-    """{option: value} of pip's files, which pip itself finds and reads, and variables."""
-    if "PIP_CONFIG_FILE" in os.environ:
-        env = {**env, "PIP_CONFIG_FILE": os.environ["PIP_CONFIG_FILE"]}
-    said = {"global": {}, "install": {}}
-    for python in (sys.executable, str(root / VENV_PYTHON)):  # the first may have no pip
-        command = [python, "-m", "pip", "config", "list"]
-        with contextlib.suppress(OSError):
-            listing = subprocess.run(command, cwd=str(root), env=env, capture_output=True, stdin=subprocess.DEVNULL)
-            if b"onfiguration file" in listing.stderr:
-                raise Problem(f"pip cannot read its settings: {listing.stderr.decode(errors='replace').strip()}")
-            text = listing.stdout.decode(errors="replace")
-            for section, option, value in re.findall(r"^(global|install)\.(\S+?)=(.*?)\r?$", text, re.MULTILINE):
-                said[section][option.lower().replace("_", "-")] = " ".join(ast.literal_eval(value).split())
-            if listing.returncode == 0:
-                break
-    return kept("PIP", {**said["global"], **said["install"]})
+def pip_settings():
+    """{option: value} of pip's files and variables. (`pip config list` obeys some of them, and fails with others.)"""
+    said = configparser.RawConfigParser(default_section="no section is")
+    try:
+        said.read([str(Path(file).expanduser()) for file in pip_files()], encoding="utf-8")
+    except (configparser.Error, ValueError) as error:
+        raise Problem(f"pip's settings cannot be read: {error}") from None
+    options = {}
+    for section in filter(said.has_section, ("global", "install")):
+        for option, text in said.items(section):
+            options[option.replace("_", "-")] = " ".join(text.split())
+    return kept("PIP", options)
+
+
+def pip_files():
+    """Where pip looks for settings, the strongest last."""
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    home, name = "~/.config", "pip.conf"
+    if os.name == "nt":
+        system, home, name = [os.environ.get("PROGRAMDATA", "")], os.environ.get("APPDATA", ""), "pip.ini"
+    elif sys.platform == "darwin":
+        own = "~/Library/Application Support"
+        system, home = ["/Library/Application Support"], own if Path(own, "pip").expanduser().is_dir() else home
+    else:
+        system = [*reversed((os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")), "/etc/"]
+        home = os.environ.get("XDG_CONFIG_HOME") or home
+    folders = [folder if folder == "/etc/" else os.path.join(folder, "pip") for folder in [*system, home] if folder]
+    folders[-1:-1] = ["~/pip" if os.name == "nt" else "~/.pip"]
+    return [os.path.join(folder, name) for folder in [*folders, sys.prefix]] + ([named] if named else [])
 
 
 def uv_settings(root):

@@ -7,7 +7,9 @@ import gzip
 import hashlib
 import math
 import os
+import re
 import zlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +25,10 @@ PREFIX = {"train": "train", "test": "t10k"}  # how MNIST's own files name the tw
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist", "https://ossci-datasets.s3.amazonaws.com/mnist")
 GZIP = b"\x1f\x8b"  # how every gzip file starts
 WAYS_OUT = (
-    "Put MNIST's four IDX files, gzip-compressed or not, into data/mnist/ of the course or into a folder mnist/ inside "
-    'the folder that the environment variable CFGEDU_DATA names; or use load("digits"), which needs no files.'
+    "Put MNIST's four IDX files, gzip-compressed or not, into data/mnist/ of the course or into the folder that the "
+    'environment variable CFGEDU_DATA names, or a folder in that; or use load("digits"), which needs no files.'
 )
+FOLDERS = ("mnist", ".", "MNIST/raw", "raw", "MNIST", "mnist/raw")  # where in a folder of data MNIST usually lies
 SHA256 = {  # of the decompressed content
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -38,10 +41,11 @@ def load(name: str, split: str = "train") -> tuple[Tensor, Tensor]:
     """(x (N,1,H,W) float32 in [-1, 1], y (N,) long with labels 0..9).
 
     "digits": 8x8, 1297 to train on and 500 to test with, a fixed split in which every class has its share.
-    "mnist": 28x28, 60,000 and 10,000, from $CFGEDU_DATA/mnist, else from data/mnist, else downloaded to there, each
-    file checked against a known sum. A damaged file in data/mnist is downloaded again; in your folder it is an error.
+    "mnist": 28x28, 60,000 and 10,000, from the folder $CFGEDU_DATA (from the course's, where it is relative) or one in
+    it, else from data/mnist, else downloaded to there, each file checked against a known sum and known under its usual
+    other names. A damaged file in data/mnist is downloaded again; in your folder it is an error.
     Raises ValueError for another name or split or a damaged file of yours, FileNotFoundError where a file of MNIST is
-    neither there nor to be had, OSError where it cannot be kept.
+    neither there nor to be had, OSError where it cannot be read or kept.
     """
     if name not in SETS:
         raise ValueError(f"name must be one of {SETS}, got {name!r}")
@@ -69,22 +73,24 @@ def mnist(split: str) -> tuple[Tensor, Tensor]:
 
 
 def idx_file(name: str, ndim: int) -> np.ndarray:
-    """The array in MNIST's file `name`: from the reader's own folder, else from data/mnist, else from a mirror."""
-    own = os.environ.get("CFGEDU_DATA")
-    cache = DATA / "mnist"
+    """The array in MNIST's file `name`: from the reader's own folder, else from the course's, else from a mirror."""
+    own, cache = own_folder(), DATA / "mnist"
     check = partial(checked, name=name, ndim=ndim)
     troubles = []
-    for folder in [Path(own) / "mnist", cache] if own else [cache]:
-        paths = [path for path in (folder / f"{name}.gz", folder / name) if path.is_file()]
+    for folder in [own, DATA] if own else [DATA]:
+        paths, bad = list(copies(folder, name)), []
         for path in paths:
             try:
                 return check(path.read_bytes())
             except ValueError as error:
-                if folder != cache:
-                    raise ValueError(f"{path} is damaged: {error}. {WAYS_OUT}") from error
-                troubles.append(f"{path} is damaged: {error}")
-        if not paths:
-            troubles.append(f"{folder} does not have it")
+                bad.append(f"{path} is damaged: {error}")
+            except OSError as error:
+                bad.append(f"{path} cannot be read: {error.strerror or error}")
+        if bad and folder == own:
+            raise (ValueError if "is damaged" in bad[0] else OSError)(f"{'. '.join(bad)}. {WAYS_OUT}")
+        troubles += bad or [absent(own) if folder == own else f"{cache} does not have it"]
+    if own:
+        print(f"Downloading MNIST's file {name} to {cache}. As for CFGEDU_DATA: {troubles[0]}.", flush=True)
     try:
         return fetch(cache / f"{name}.gz", [f"{mirror}/{name}.gz" for mirror in MIRRORS], check)
     except ConnectionError as error:
@@ -94,11 +100,57 @@ def idx_file(name: str, ndim: int) -> np.ndarray:
         raise OSError(f"MNIST's file {name} came, but could not be kept: {error}. {WAYS_OUT}") from error
 
 
+def own_folder() -> Path | None:
+    """$CFGEDU_DATA without the blanks and quotes around it; ~ is home, and what is relative starts at the course."""
+    text = os.environ.get("CFGEDU_DATA", "").strip().strip("\"'").strip()
+    return DATA.parent / os.path.expanduser(text) if text else None
+
+
+def copies(folder: Path, name: str) -> Iterator[Path]:
+    """The files called `name`, or as others call it, in the folder and one level down: the likeliest places first."""
+    usual = [folder / place for place in FOLDERS]
+    for place in [*usual, *(other for other in listed(folder) if other.is_dir() and other not in usual)]:
+        try:
+            found = listed(place)
+        except OSError:
+            if place in usual:
+                raise
+            continue  # somebody else's folder, beside the one with the files
+        yield from (path for path in found if usual_name(path.name) == name and path.is_file())
+
+
+def usual_name(name: str) -> str:
+    """As MNIST's own site calls a file: train-images.idx3-ubyte, of Kaggle, is train-images-idx3-ubyte, .gz or not."""
+    plain = re.sub(r"( ?\(\d+\))?(\.gz|\.bin)?$", "", name.lower()).replace(".", "-").replace("_", "-")
+    return re.sub("^test-", "t10k-", plain)
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, .gz first; nothing where there is none. OSError with both ways out if it may not be read."""
+    try:
+        return sorted(folder.iterdir(), key=lambda path: (path.suffix != ".gz", path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise OSError(f"{folder} cannot be read: {error.strerror or error}. {WAYS_OUT}") from error
+
+
+def absent(folder: Path) -> str:
+    """That a folder of the reader's does not hold a file, and what it holds instead."""
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    names = [path.name for path in listed(folder)]
+    return f"{folder} does not have it, nor do the folders in it (there is: {', '.join(names[:6]) or 'nothing'})"
+
+
 def checked(content: bytes, name: str, ndim: int) -> np.ndarray:
     """The array in MNIST's file `name`, gzip-compressed or not; ValueError with the trouble for any other content."""
     content = unpacked(content)
-    array = parse_idx(content, ndim)
     found = hashlib.sha256(content).hexdigest()
+    for other in SHA256:
+        if found == SHA256[other] != SHA256[name]:
+            raise ValueError(f"it is {other}, another one of MNIST's four files")
+    array = parse_idx(content, ndim)
     if found != SHA256[name]:
         raise ValueError(f"its content has SHA-256 {found}, not {SHA256[name]}")
     return array

@@ -385,12 +385,13 @@ def wait_for(condition, process):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
 @pytest.mark.parametrize("out", ["folder", "file/net.safetensors", "x" * 300 + ".safetensors"])
-def test_an_out_that_cannot_be_written_is_found_before_training(folder, monkeypatch, capsys, out):
+def test_an_out_that_cannot_be_written_is_found_before_training(folder, monkeypatch, capsys, out, more):
     (folder / "folder").mkdir()
     (folder / "file").write_text("mine")
     monkeypatch.setattr(command, "load", lambda name: pytest.fail("it went on to the data"))
-    assert run("--steps", 5, "--out", folder / out, "--overwrite") == 1
+    assert run("--steps", 5, "--out", folder / out, *more) == 1
     said = capsys.readouterr().err
     assert re.fullmatch(r"--out cannot be written: \S+ \(.+\)\.\n", said)
     assert out in said

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import course
-import course_setup
 from cfgedu import saving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +75,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(course, "VENV", root / ".venv")
     monkeypatch.setattr(course.signal, "signal", lambda *_: None)
     monkeypatch.setattr(course, "choose_torch", lambda *_: ("default", ""))
-    monkeypatch.setattr(course_setup, "pip_settings", lambda *_: {})
     monkeypatch.setattr(course, "NEEDED_BYTES", 0)
     monkeypatch.setattr(course, "start", lambda python, command: 0)
     monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
@@ -164,6 +162,16 @@ def test_a_word_without_its_tool(home, capsys):
     assert not (home / ".venv").exists()
 
 
+def test_every_word_is_a_tool_of_the_course_or_a_program_that_is_explained(monkeypatch):
+    for word in course.WORDS:
+        assert (course.tool_of(word) is None) == (word in course.MORE)
+        assert word in course.words()
+    monkeypatch.setitem(course.WORDS, "lint", course.Word("maintain", "", ["-m", "tools.clean"]))
+    assert course.tool_of("lint") == ROOT / "tools/clean.py"
+    monkeypatch.setitem(course.WORDS, "lint", course.Word("maintain", "", ["-m", "tools.gone"]))
+    assert "lint" not in course.words()
+
+
 def test_arguments_go_on_to_the_program(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     assert course.program("test", ["-k", "schedule"]) == ["-m", "pytest", "-k", "schedule"]
@@ -182,8 +190,8 @@ def test_arguments_go_on_to_the_program(monkeypatch):
 def test_help_of_a_word_needs_no_set_up(word, capfd, tmp_path, monkeypatch):
     """On a copy without an environment: the tool's own words and options, and nothing is installed."""
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("course.py", "course_setup.py", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    for path in (*ROOT.glob("*.py"), ROOT / "pyproject.toml", ROOT / "constraints.txt"):
+        shutil.copy(path, tmp_path)
     for option in ("--help", "-h"):
         run = [sys.executable, str(tmp_path / "course.py"), word, option]
         result = subprocess.run(run, capture_output=True, text=True)
@@ -191,11 +199,10 @@ def test_help_of_a_word_needs_no_set_up(word, capfd, tmp_path, monkeypatch):
         assert f"course.py {word}" in result.stdout
         if word in course.MORE:
             assert "https://" in result.stdout
-        else:
-            tool = ast.parse((tmp_path / course.WORDS[word].command[0]).read_text())
-            names = [name for names, _ in course.options_of(tool) for name in names]
-            assert names
-            assert all(name in result.stdout for name in names if name.startswith("-"))
+        elif not course.WORDS[word].bare:  # which tells its own options
+            tool = ast.parse(course.tool_of(word).read_text(encoding="utf-8"))
+            assert ast.get_docstring(tool) in result.stdout
+            assert all(name in result.stdout for names, _ in course.options_of(tool) for name in names)
     assert not (tmp_path / ".venv").exists()
 
 
@@ -203,7 +210,7 @@ def test_help_tells_the_options_of_a_tool():
     text = course.help_of("play")
     assert "NN ...]`: serves the demos alone" in text
     assert "    --port           the port to serve on (default: a free one)" in text
-    assert "    numbers          whose demos, such as 06 (default: all lessons)" in text
+    assert "    NN               whose demos, such as 06 (default: all lessons)" in text
     assert "... (default: all of them)" in course.help_of("checkpoints")
 
 
@@ -211,7 +218,7 @@ def test_help_tells_the_options_of_a_tool():
 def test_help_of_a_word_is_the_program_s_own_once_it_is_there(home, monkeypatch):
     course.main(["lint"])
     started = []
-    monkeypatch.setattr(course, "start", lambda python, command: started.append(command))
+    monkeypatch.setattr(course, "start", lambda python, command, *_: started.append(command))
     course.main(["lint", "--help"])
     assert started == [["-m", "ruff", "check", "--help"]]
 
@@ -464,6 +471,159 @@ def test_a_spoilt_environment_is_repaired_once(home, spoil, calls):
     assert [call if call == "venv" else "install" for call in installed()] == calls
     assert course.main(["lab"]) == 0
     assert installed() == []
+
+
+@posix
+def test_the_stamp_of_an_older_course_that_installed_nothing_heals(home):
+    course.main(["lab"])
+    installed()
+    spoil_old_stamp(home)
+    assert course.main(["lab"]) == 0
+    assert len(installed()) == 1
+    assert course.lacking(["test"], course.interpreter()) == []
+    assert course.main(["lab"]) == 0
+    assert installed() == []
+
+
+@posix
+def test_the_stamp_of_an_older_course_that_is_complete_stays(home):
+    """It knew no choice of a torch: what is there stays, and what --cpu stood for is --cpu."""
+    for args, choice in (([], "default"), (["--extra-index-url", course.CPU_INDEX, "--pre"], "cpu")):
+        shutil.rmtree(home / ".venv", ignore_errors=True)
+        course.main(["lab"])
+        old = {key: value for key, value in stamp(home).items() if key != "torch"}
+        (home / ".venv/course.json").write_text(json.dumps({**old, "args": args}))
+        installed()
+        assert course.main(["lab"]) == 0
+        assert installed() == []
+        assert course.wanted(course.read_stamp(), [], None)["torch"] == choice
+        if choice == "cpu":
+            assert course.main(["--cpu", "lab"]) == 0
+            assert installed() == []
+
+
+@posix
+def test_what_the_installer_left_out_is_missed(home, capsys, monkeypatch):
+    monkeypatch.setenv("PIP_CONSTRAINT", "/mine.txt")
+    monkeypatch.setenv("LACKS", "jupyterlab")
+    assert course.main(["lab"]) == 1
+    said = sentence(capsys)
+    assert "uv reports success, but .venv lacks jupyterlab at the version in constraints.txt" in said
+    assert "UV_CONSTRAINT" in said
+    assert stamp(home)["done"] is False
+    monkeypatch.delenv("LACKS")
+    assert course.main(["lab"]) == 0
+    assert stamp(home)["done"] is True
+
+
+@posix
+def test_another_version_than_the_one_of_the_course_is_missed(home):
+    course.main(["lab"])
+    python = course.interpreter()
+    assert course.lacking(["test"], python) == []
+    assert course.lacking(["test", "play"], python) == ["voila"]
+    shutil.copytree(next(site(home).glob("torch-*.dist-info")), site(home) / "torch-2.9.0.dist-info")
+    assert course.lacking(["test"], python) == []  # what a broken installation left beside it
+    shutil.rmtree(site(home) / "torch-2.9.0.dist-info")
+    for name in ("torch-2.13.0+cu130", "torch-2.13"):
+        next(site(home).glob("torch-*.dist-info")).rename(site(home) / f"{name}.dist-info")
+        assert course.lacking(["test"], python) == []
+    next(site(home).glob("torch-*.dist-info")).rename(site(home) / "torch-2.13.1.dist-info")
+    next(site(home).glob("scikit_learn-*")).rename(site(home) / "gone")
+    assert course.lacking(["test"], python) == ["torch", "scikit-learn"]
+
+
+@posix
+def test_the_user_s_settings_reach_the_installer_and_others_do_not(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SETTINGS", str(tmp_path / "settings"))
+    for name in ("UV_TARGET", "UV_PREFIX", "UV_NO_DEPS", "PIP_PREFIX", "PYTHONPATH", "PYTHONOPTIMIZE", "UV_PYTHON"):
+        monkeypatch.setenv(name, "/x")
+    monkeypatch.setenv("UV_INDEX", "https://school/simple")
+    course.main(["lab"])
+    seen = json.loads((tmp_path / "settings").read_text())
+    assert seen["UV_INDEX"] == "https://school/simple"
+    assert "/x" not in seen.values()
+
+
+@posix
+def test_a_uv_that_does_not_run_leaves_the_work_to_pip(home, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(course, "run_installer", lambda command, env, lock: commands.append(command))
+    monkeypatch.setattr(course, "interpreter", lambda: None)
+    monkeypatch.setattr(course, "lacking", lambda *_: [])
+    monkeypatch.setattr(course, "distributions", lambda python: {})
+    (home / ".venv").mkdir()
+    monkeypatch.setattr(course, "remove", lambda path: None)
+    (tmp_path / "bin/uv").write_text("#!/bin/sh\nexit 127\n")
+    assert course.main(["lab"]) == 0
+    assert [command[1:3] for command in commands] == [["-m", "venv"], ["-m", "pip"]]
+
+
+@posix
+def test_a_uv_that_makes_no_environment_leaves_the_work_to_pip(home, capsys, monkeypatch):
+    commands = []
+
+    def fails(command, env, lock):
+        commands.append(command)
+        if command[1] == "venv":
+            raise course.Problem("no such option")
+
+    def does_nothing(command, env, lock):
+        commands.append(command)
+
+    for run in (fails, does_nothing):
+        commands.clear()
+        monkeypatch.setattr(course, "run_installer", run)
+        assert course.make_environment("/bin/uv", {}, None) is None
+        assert [command[1:3] for command in commands] == [["venv", "--python"], ["-m", "venv"]]
+        assert "going on with pip" in capsys.readouterr().out
+
+
+@posix
+def test_the_torch_is_chosen_once_and_kept(home, capsys, monkeypatch):
+    asked = []
+
+    def choose(index, env, args):
+        asked.append(index)
+        return "cpu", "No NVIDIA driver is here."
+
+    monkeypatch.setattr(course, "choose_torch", choose)
+    monkeypatch.setenv("FAIL", "error: dns error")
+    assert course.main(["lab"]) == 1
+    monkeypatch.delenv("FAIL")
+    assert course.main(["lab"]) == 0
+    assert asked == 2 * [course.CPU_INDEX]  # a set-up that failed has settled nothing
+    assert capsys.readouterr().out.count("No NVIDIA driver is here.") == 2
+    assert stamp(home)["torch"] == "cpu"
+    for spoil in (spoil_package, spoil_interpreter, spoil_place):
+        installed()
+        spoil(home)
+        course.main(["lab"])
+        assert installed()[-1].endswith(f".[test] --extra-index-url {course.CPU_INDEX}")
+    course.main(["--cuda", "lab"])
+    assert [course.CPU_INDEX in call for call in installed()] == [False, False]  # made anew, and without it
+    assert stamp(home)["torch"] == "default"
+    course.main(["lab"])
+    assert installed() == []
+    assert len(asked) == 2
+
+
+@posix
+@pytest.mark.parametrize("name", ["a {b}", "costs $five", "one:two"])
+def test_a_folder_that_cannot_work_is_told_before_anything_is_made(home, capsys, monkeypatch, name):
+    monkeypatch.setattr(course, "ROOT", home.parent / name)
+    monkeypatch.setattr(course, "VENV", home.parent / name / ".venv")
+    home.rename(home.parent / name)
+    assert course.main(["lab"]) == 1
+    assert "rename the folder" in sentence(capsys)
+    assert not (home.parent / name / ".venv").exists()
+
+
+def test_a_machine_that_cannot_work_is_told_before_anything_is_made(home, capsys, monkeypatch):
+    monkeypatch.setattr(course, "machine_problem", lambda: "There is no PyTorch for it.")
+    assert course.main(["lab"]) == 1
+    assert sentence(capsys) == "There is no PyTorch for it."
+    assert not (home / ".venv").exists()
 
 
 @posix

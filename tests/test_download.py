@@ -124,7 +124,7 @@ BAD = {  # behaviour: what the error says of it
     "truncating_unsaid": "its gzip compression is broken",
     "corrupting": "its content has SHA-256 .*, not ",
     "garbling": "its gzip compression is broken",
-    "mistaking": "it is no .-dimensional IDX file of unsigned bytes",
+    "mistaking": "it is train-(images|labels)-idx.-ubyte, another one of MNIST's four files",
     "stalling": "timed out",
     "silent": "timed out",
     "hanging_up": "Remote end closed connection",
@@ -275,6 +275,27 @@ def test_a_damaged_file_of_the_reader_is_never_replaced(server, mirrors, tmp_pat
     assert path.read_bytes() == PAGE
     assert server.asked == []
     assert on_disk() == {}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_of_the_reader_that_does_not_help_is_told_in_one_line(mirrors, tmp_path, monkeypatch, capsys, there):
+    """A download is never the silent answer to a wrong CFGEDU_DATA; without one, nothing is said."""
+    mirrors("good")
+    load("mnist", "test")
+    assert capsys.readouterr().out == ""
+    own = tmp_path / "own"
+    if there:
+        (own / "archive").mkdir(parents=True)
+        (own / "archive.zip").touch()
+    monkeypatch.setenv("CFGEDU_DATA", str(own))
+    load("mnist")
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith(f"Downloading MNIST's file train-images-idx3-ubyte to {images.DATA / 'mnist'}. ")
+    reason = "does not have it, nor do the folders in it (there is: archive, archive.zip)"
+    assert said[0].endswith(f"As for CFGEDU_DATA: {own} {reason}." if there else f"there is no folder {own}.")
+    load("mnist")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_file_that_cannot_be_kept_is_told(mirrors):

@@ -66,6 +66,7 @@ def third_party(path):
         ("cfgedu/**/*.py", PROJECT["dependencies"]),
         ("notebooks/**/*.ipynb", PROJECT["dependencies"]),
         ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"]),
+        ("*.py", []),  # course.py and its part: the standard library alone
         ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"]) + SMALLDIFFUSION),
     ],
 )

@@ -188,7 +188,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         own.error(f"argument --name: must be a plain name without folder or ending, got {name!r}")
     options.state, options.out = DATA.parent / "runs" / f"{name}.safetensors", checkpoint_path(options.out or name)
     for path in (options.state, options.out):
-        if os.path.exists(path) and not options.resume and not options.overwrite:
+        there = os.path.exists(path) and not os.path.isdir(path)  # that a folder cannot be written is told later
+        if there and not options.resume and not options.overwrite:
             own.error(f"{shown(path)} exists: choose another --name, --resume that run, or --overwrite it")
     if options.resume and not os.path.exists(options.state) and not os.path.exists(options.out):
         own.error(
