@@ -263,7 +263,6 @@ def main():
     parser.add_argument("--site", action="store_true", help="try the web edition in build/site instead")
     options = parser.parse_args()
     if options.site:
-        sys.path.append(str(ROOT))
         from tools import site_check
 
         return site_check.main([*options.numbers, *(["--chromium", options.chromium] if options.chromium else [])])
