@@ -58,7 +58,8 @@ def third_party(path):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    ours = {"cfgedu", "tools", "tests", *(path.stem for folder in (ROOT, ROOT / "tests") for path in folder.glob("*.py"))}
+    beside = [path.stem for folder in (ROOT, ROOT / "tests") for path in folder.glob("*.py")]
+    ours = {"cfgedu", "tools", "tests", *beside}
     return {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in found - sys.stdlib_module_names - ours}
 
 
