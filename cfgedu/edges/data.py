@@ -142,6 +142,8 @@ def as_pair(prediction, x: Tensor) -> tuple[Tensor, Tensor]:
     eps_un, eps_cond = prediction
     require_same_shape("the pair's unconditional prediction", eps_un, x)
     require_same_shape("the pair's conditional prediction", eps_cond, x)
+    if eps_un.dtype == eps_cond.dtype:  # nearly always
+        return eps_un, eps_cond
     dtype = torch.promote_types(eps_un.dtype, eps_cond.dtype)
     return eps_un.to(dtype), eps_cond.to(dtype)
 
