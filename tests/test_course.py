@@ -200,11 +200,9 @@ def test_help_of_a_word_needs_no_set_up(word, capfd, tmp_path, monkeypatch):
         if word in course.MORE:
             assert "https://" in result.stdout
         elif not course.WORDS[word].bare:  # which tells its own options
-            names = [
-                name for names, _ in course.options_of(ast.parse(course.tool_of(word).read_text())) for name in names
-            ]
-            assert names
-            assert all(name in result.stdout for name in names)
+            tool = ast.parse(course.tool_of(word).read_text(encoding="utf-8"))
+            assert ast.get_docstring(tool) in result.stdout
+            assert all(name in result.stdout for names, _ in course.options_of(tool) for name in names)
     assert not (tmp_path / ".venv").exists()
 
 
@@ -220,7 +218,7 @@ def test_help_tells_the_options_of_a_tool():
 def test_help_of_a_word_is_the_program_s_own_once_it_is_there(home, monkeypatch):
     course.main(["lint"])
     started = []
-    monkeypatch.setattr(course, "start", lambda python, command: started.append(command))
+    monkeypatch.setattr(course, "start", lambda python, command, *_: started.append(command))
     course.main(["lint", "--help"])
     assert started == [["-m", "ruff", "check", "--help"]]
 
