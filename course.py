@@ -75,7 +75,7 @@ BEFORE |= {"refresh", "reinstall", "force-reinstall"}
 AFTER = {"verbose", "cache-dir", "no-cache", "timeout", "offline", "proxy"}  # programs have such options too
 
 # Variables of every program, where the user has not set them. On Linux, C's library hands the memory of a large tensor
-# back to the system after every operation, a quarter of the time of sampling 1000 points (docs/benchmarks.md): with
+# back to the system after every operation, a sixth of the time of sampling 1000 points (docs/benchmarks.md): with
 # these it is kept. 32 MB is the most that every version of the library takes for the first.
 STEADY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)} if sys.platform == "linux" else {}
 PYTHON_KEPT = {  # of Python's own: the others change which files it reads, what it leaves out, what it makes an error
@@ -107,7 +107,7 @@ WORDS = {
     "lint": Word("maintain", "check the style of the code and the notebooks", ["-m", "ruff", "check"]),
     "notebooks": Word("maintain", "run notebooks anew (all, or NN ...), store their outputs", ["tools/notebooks.py"]),
     "checkpoints": Word("maintain", "retrain every network that ships with the course", ["tools/checkpoints.py"]),
-    "pictures": Word("maintain", "draw the moving picture of README anew", ["tools/pictures.py"]),
+    "pictures": Word("maintain", "draw the moving picture at the top of README anew", ["tools/pictures.py"]),
     "translation": Word("maintain", "keep other languages in step with the English", ["-m", "tools.translation"]),
     "browser": Word("maintain", "try every demo in a real browser", ["tools/browser.py"], "browser"),
     "bench": Word("maintain", "measure the speed that the course promises", ["tools/bench.py"]),

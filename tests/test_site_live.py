@@ -185,7 +185,7 @@ def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):
     assert verdict.text_content() == "98% land in it: lower r."
     go(page, figure, "scales", "r=0.2")
     verdict.filter(has_text="✓").wait_for()
-    assert verdict.text_content().startswith("✓ Hardly any guidance is needed")
+    assert verdict.text_content().startswith("✓ A little of the label is enough")
 
 
 @pytest.mark.parametrize("width", [390, 320])

@@ -3,7 +3,7 @@
 Costs of guidance are ratios within one run, of rounds that alternate between the two sides, so that another busy
 program disturbs both; everything has one thread, as in the notebooks. A demo's time is that of its slowest control: the
 median, over as many new values, from the control's message to the moving picture, in the kernel (`course.py browser`
-measures from the key press). --page measures everything, in six to seven minutes on a quiet machine with two cores, and
+measures from the key press). --page measures everything, in about ten minutes on a quiet machine with two cores, and
 writes docs/benchmarks.md with its picture.
 """
 
@@ -187,11 +187,9 @@ def main():
     parser.add_argument("--peers", action="store_true", help="guided sampling beside diffusers and smalldiffusion")
     parser.add_argument("--growth", action="store_true", help="time and memory over the batch and the steps")
     parser.add_argument("--memory", action="store_true", help="what the allocator's settings save (Linux)")
-    busy = "notebooks (default: four) with one core taken by another program, against quiet"
-    parser.add_argument("--busy", nargs="*", metavar="NN", help=busy)
+    parser.add_argument("--busy", nargs="*", metavar="NN", help="notebooks with one core taken by another program")
     parser.add_argument("--page", action="store_true", help="all of it; writes docs/benchmarks.md")
-    device = "all of the course on one device, in nine minutes at most; writes docs/benchmarks-DEVICE.md"
-    parser.add_argument("--device", choices=("cuda", "cpu"), help=device)
+    parser.add_argument("--device", choices=("cuda", "cpu"), help="the course on it; writes docs/benchmarks-DEVICE.md")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement (default 15)")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -17,8 +17,9 @@ PAGE, PICTURE = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "growth.png"
 PROMISED = """\
 ## What the course promises
 
-Guided sampling is counted in its bare forwards: the network on the doubled batch, with nothing between. Demos are
-timed in the kernel, from the message of their slowest control to the picture. A first cell is run in a new process."""
+The cost of guided sampling is given as a multiple of its bare forwards: the network on the doubled batch, with nothing
+between. Demos are timed in the kernel, from the message of their slowest control to the picture. A first cell is run in
+a new process."""
 
 PEERS = """\
 ## Beside its peers
@@ -33,8 +34,8 @@ GROWTH = """\
 ## Growth
 
 The 2D network, guided, DDIM. A step costs the same however many there are, and memory does not grow with them. At
-100,000 points a step's blocks of memory are so large that they are asked from the system anew in each operation, and
-they fit no cache. Parts cure that, with the same points for any sampler that draws no noise:
+100,000 points the blocks of memory are so large that every operation requests them anew from the system, and they fit
+no cache. Splitting the batch cures that. For any sampler that draws no noise, the points stay the same:
 
 ```python
 parts = zip(x_T.split(1000), y.split(1000))
@@ -50,32 +51,36 @@ MEMORY = """\
 On Linux, C's library hands large blocks of memory back to the system after every operation and asks for them again.
 `course.py` therefore sets `MALLOC_MMAP_THRESHOLD_` and `MALLOC_TRIM_THRESHOLD_` for the programs that it starts, unless
 you have set them, and JupyterLab hands them on to its kernels. Where a notebook is opened without `course.py`, export
-them before Jupyter starts. The 2D network, guided, seconds of the processor, and what sampling adds to the memory:"""
+them before Jupyter starts. The table has the 2D network, guided: time of the processor, and the memory that sampling
+adds."""
 
 BUSY = """\
 ## Beside another program
 
-Whole notebooks, by turns on a quiet machine and with all cores but one taken by a program that only computes. Two
-threads would wait for each other at every operation: with torch's own choice, notebook 03 took 88 s busy and 18 s quiet
-on two cores, and 12 took 66 and 23. So each notebook sets one thread in its first cell."""
+Whole notebooks, by turns on a quiet machine and with all cores but one taken by a program that only computes. With one
+thread for each core, which is torch's own choice, the threads wait for each other at every operation: when that was
+measured on two cores, notebook 03 took 18 s quiet and 88 s busy, and 12 took 23 and 66. So each notebook sets one
+thread in its first cell. That is slower on a quiet machine, and no slower on a busy one:"""
 
 TRIED = """\
 ## Tried without success
 
-On two cores, when the course chose what stands above:
+Measured on two cores, at the time when each was tried:
 
 - `OMP_WAIT_POLICY=PASSIVE` instead of one thread: notebook 03 takes twice as long on a quiet machine.
 - Two threads for notebook 12: 10 s less when quiet, 33 s more when busy.
 - `torch.inference_mode` for `no_grad`: a tenth less at 16 points, but classifier guidance inside a Denoiser breaks.
-- A DDIM step of two coefficients, `keep * x + push * eps`: 15 us of 200 less a step, and the formula is gone.
-- Without the rows of NULL that equal the unconditional ones: 16 us less, and r would matter where there is no label.
-- A scale that is checked once and not in each step: 3 us.
+- A DDIM step of two coefficients, `keep * x + push * eps`: 15 us of 200 less a step, but the code no longer shows
+  the formula.
+- Not copying the unconditional prediction to the rows without a label: 16 us less, but r would change the last
+  bits there.
+- Checking the scale once and not in each step: 3 us less.
 - `channels_last` for the U-Net at 28 x 28: no change. bfloat16: a third less for a forward, but other pictures.
 - A tensor of 31 MB made and dropped at import, which raises the library's thresholds from inside: as good as the two
-  variables up to 4000 points, worse at 20,000, and a side effect of an import.
-- Large batches split inside `sample`: samplers with noise would draw other numbers than they say.
+  variables up to 4000 points, worse at 20,000, and an import would have a side effect.
+- Large batches split inside `sample`: samplers with noise would draw other numbers than they promise.
 - Less around the training step (progress bar, moving average, signals, checks): 4% of a step in all.
-- More imports made lazy: a first cell is torch and pyplot, and all of the course under 0.03 s of it."""
+- Delaying more imports: a first cell spends its time on torch and pyplot, and less than 0.03 s on the course."""
 
 
 def machine():

@@ -5,7 +5,8 @@ check, as the learner's notebook calls it last: right, wrong, or - where there i
 redefines does not count. A cell that fails, or runs over the time limit, is named, and the cells after it run all the
 same.
 
-The notebooks are run as they are: grade what strangers hand in on a machine, or in a container, that may be lost.
+The notebooks are run as they are: where you do not know who wrote them, use a machine or a container that you can
+afford to lose.
 """
 
 import argparse
@@ -161,7 +162,7 @@ def main():
     parser.add_argument(
         "notebooks", nargs="+", metavar="NOTEBOOK", help="what was handed in: files, or folders of them"
     )
-    parser.add_argument("--timeout", type=int, default=SECONDS, help="seconds for a cell (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, default=SECONDS, help="seconds that a cell may take (default: 120)")
     parser.add_argument("--json", metavar="FILE", help="also write the reports, with the words of each check, here")
     options = parser.parse_args()
     if options.timeout < 1:

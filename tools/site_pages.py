@@ -83,9 +83,9 @@ def gallery(entries):
         )
         large += [head, alt, demo_figure(demo, picture), place]
     opening = (
-        "# All demos\n\nEach demo of the course, in the order of the notebooks. Most of them live in the page: move "
-        "their controls, or take a point and drag it; *full screen* is for a class or a talk. A demo that needs a "
-        "network to be trained is a picture here, and lives in its notebook."
+        "# All demos\n\nEach demo of the course, in the order of the notebooks. Most of them are live in the page: "
+        "move their controls, or drag a point; *full screen* is for a class or a talk. A demo that needs trained "
+        "networks is a picture here, and is live in its notebook."
     )
     thumbs = "\n".join(['<div class="cfgedu-gallery">', *small, "</div>"])
     return "\n\n".join([opening, thumbs, *large]) + "\n"

@@ -1,8 +1,8 @@
 """`course.py student FOLDER`: writes a copy of the course for learners, without solutions and without stored outputs.
 
 Every file that belongs to the course goes along, but for the solutions, the tests and the notes for teachers. The
-checks stay, and with them the tables of right answers that they compare with: a copy keeps solutions out of sight and
-no secret.
+checks stay, and with them the tables of right answers that they compare with: the solutions are out of sight, but
+whoever looks for the answers can find them.
 """
 
 import argparse

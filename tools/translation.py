@@ -297,8 +297,8 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="course.py translation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("start", "check", "old", "accept", "build"))
-    parser.add_argument("words", nargs="*", metavar="LANGUAGE NAME ID")
+    parser.add_argument("command", choices=("start", "check", "old", "accept", "build"), help="see above")
+    parser.add_argument("words", nargs="*", metavar="LANGUAGE NAME ID", help="what each of them takes, as above")
     options = parser.parse_args(argv)
     language, *rest = [*options.words, None] if options.words else [None]
     rest = [word for word in rest if word]

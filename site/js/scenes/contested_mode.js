@@ -88,8 +88,8 @@
   cfgedu.scenes.contested_mode = {
     make,
     goal: {
-      words: "With plain guidance at r = 4 down to t = 0: from which t on may it act, so that the contested mode " +
-        "keeps its share?",
+      words: "Keep plain guidance at r = 4, down to t = 0. From which t may it start without taking from the " +
+        "contested mode's share?",
       reached: ({ method, r, low, high }, { share, wanted }) => (
         method === "plain guidance" && r === 4 && low === 0 && high >= 100 && Math.abs(share - wanted) < 0.05
       ),
@@ -100,7 +100,7 @@
           )
         )
       ),
-      told: () => "Late guidance finds the modes chosen already. It is early guidance that empties this one.",
+      told: () => "Late guidance finds the modes already chosen. It is earlier guidance that empties this one.",
     },
     panels: [
       plane({

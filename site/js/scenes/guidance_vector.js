@@ -78,11 +78,11 @@
   cfgedu.scenes.guidance_vector = {
     make,
     goal: {
-      words: "With t at 100 or below, find a point where g is less than a thousandth of the score without label.",
+      words: "With t at 100 or below, find a point where g is less than a thousandth of the score without the label.",
       reached: ({ t }, { g, un }) => t <= 100 && g < un / 1000,
       hint: ({ t }, { prob, g, un }) => (t > 100 ? "Lower t." : (
         `|g| is ${general(g / un, 2)} times |s_un|, and p(y | x_t) is ${fixed(prob, 3)}. ` +
-          "Where does that probability not change any more?"
+          "Where has that probability stopped changing?"
       )),
       told: () => "Deep inside the class the label says nothing new, so no scale r moves the sum.",
     },

@@ -64,8 +64,8 @@
       hint: ({ label }, { p }) => {
         const lead = p[1] - Math.max(p[0], p[2]);
         return label !== 1 ? "Choose the star of class 1." : lead > 0 ? (
-          `Its own class leads by ${fixed(lead, 3)}: later.`
-        ) : `Another class leads by ${fixed(-lead, 3)}: earlier.`;
+          `Its own class leads by ${fixed(lead, 3)}: try a later t.`
+        ) : `Another class leads by ${fixed(-lead, 3)}: try an earlier t.`;
       },
       told: (state, { a }) => `There alpha-bar is ${fixed(a, 3)}. The other schedule has this level at another time, ` +
         "and the same happens there: levels matter, not times.",

@@ -58,7 +58,7 @@
       words: "Find the r at which half of the samples land in the class asked for.",
       reached: (state, { landed }) => Math.abs(landed - 0.5) < 0.03,
       hint: (state, { landed }) => `${percent(landed)} land in it: ${landed > 0.5 ? "lower" : "raise"} r.`,
-      told: () => "Hardly any guidance is needed: even without a label, at r = 0, two in five land right by chance.",
+      told: () => "A little of the label is enough: even without it, at r = 0, two in five land right by chance.",
     },
     panels: [
       { x: [LOW - 0.5, HIGH + 0.5], y: [-1, 3.3], ratio: 1.25, bare: true },

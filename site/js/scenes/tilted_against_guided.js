@@ -100,7 +100,7 @@
   cfgedu.scenes.tilted_against_guided = {
     make,
     goal: {
-      words: "Find the scale at which the three clouds are as wide across as one another, to a quarter.",
+      words: "Find the scale at which the three clouds are equally wide across, to within a quarter.",
       reached: (state, { across }) => Math.max(...across) < 1.25 * Math.min(...across),
       hint: (state, { across: [tilted, ddim] }) => (
         `The variance across is ${fixed(tilted, 3)} for the tilted density and ${fixed(ddim, 3)} with DDIM.`

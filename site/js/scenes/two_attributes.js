@@ -60,7 +60,7 @@
   cfgedu.scenes.two_attributes = {
     make,
     goal: {
-      words: "For left and up, summed, with equal scales: hold each in 97% of the samples, 2% at most off the data.",
+      words: "Left and up, summed, with equal scales: bring both means to 0.97, with at most 2% off the data.",
       reached: ({ first, second, formula, r_a: rA, r_b: rB }, { pA, pB, outside }) => (
         first === "left" && second === "up" && formula === "summed" && rA === rB &&
           Math.min(pA, pB) >= 0.97 && outside <= 0.02
@@ -68,7 +68,7 @@
       hint: ({ first, second, formula, r_a: rA, r_b: rB }, { pA, pB, outside }) => (
         first !== "left" || second !== "up" || formula !== "summed" ? "Choose left, up and the sum." : (
           rA !== rB ? "Make the two scales equal." : (
-            `${percent(Math.min(pA, pB))} hold the weaker attribute, ${percent(outside)} lie off the data.`
+            `The smaller mean is ${fixed(Math.min(pA, pB), 3)}, and ${percent(outside)} lie off the data.`
           )
         )
       ),
