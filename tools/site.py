@@ -26,7 +26,6 @@ from tools.site_pages import front, gallery, questions, rows, solutions_list, sy
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
-LESSON = "[0-9][0-9]_*.ipynb"  # what else a learner keeps beside the lessons stays out
 
 
 # ---------------------------------------------------------------- figures
@@ -86,16 +85,26 @@ def write_figures(jobs, folder):
 # ---------------------------------------------------------------- sources
 
 
-def notebooks_in(folder):
-    """{name: notebook} of a folder, in order."""
-    return {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob(LESSON))}
+def titles_of(readme):
+    """{name: title} of the lessons, as README lists them: a learner may keep other notebooks beside them."""
+    return {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
+
+
+def files_in(folder, names):
+    """The notebooks of these names in a folder, in order."""
+    return [path for path in sorted(folder.glob("*.ipynb")) if path.stem in names]
+
+
+def notebooks_in(folder, names):
+    """{name: notebook} of `files_in`."""
+    return {path.stem: nbformat.read(path, as_version=4) for path in files_in(folder, names)}
 
 
 def pages(root, jobs):
     """{file: its text} of every page; the pictures to write go to `jobs`."""
-    lessons, answers = notebooks_in(root / "notebooks"), notebooks_in(root / "notebooks/solutions")
     readme = (root / "README.md").read_text(encoding="utf-8")
-    titles = {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
+    titles = titles_of(readme)
+    lessons, answers = (notebooks_in(root / folder, titles) for folder in ("notebooks", "notebooks/solutions"))
     made, entries = {}, []
     for name, notebook in lessons.items():
         drawn = {}
@@ -125,9 +134,10 @@ def write_sources(sources, root=ROOT):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     write_figures(jobs, sources / "extra/figures")
+    titles = titles_of((root / "README.md").read_text(encoding="utf-8"))
     for folder in ("", "solutions"):
         (sources / "extra/downloads" / folder).mkdir()
-        for notebook in (root / "notebooks" / folder).glob(LESSON):
+        for notebook in files_in(root / "notebooks" / folder, titles):
             shutil.copy(notebook, sources / "extra/downloads" / folder)
     write_scripts(sources / "extra/js")
 
