@@ -69,9 +69,9 @@ def told(page, figure):
 
 
 def change(figure) -> int:
-    """The largest change of a colour, from 0 to 255, since the last call; smoothed, as browsers differ from frame to
+    """The largest change of a colour, from 0 to 255, since the last call.
 
-    frame in how they draw the rim of a letter.
+    Smoothed, for a browser may draw the rim of a letter otherwise from frame to frame.
     """
     return figure.locator("canvas").evaluate("""(canvas) => {
         const small = document.createElement("canvas");
@@ -138,6 +138,21 @@ def test_a_hand_drags_the_point(opened, name):
     assert [float(side) for side in point] == pytest.approx([0.2 * 5.5, 0.3 * 5.5], abs=0.06)
     page.mouse.move(box["x"], box["y"])
     assert [figure.locator(f"#cfgedu-{name}-{side}").input_value() for side in ("px", "py")] == point  # it is let go
+
+
+def test_a_drag_goes_on_while_the_text_below_grows(opened):
+    page = opened()
+    figure = live(page, "guidance_vector")
+    box = figure.locator(".cfgedu-drag").first.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    figure.locator(".cfgedu-readout").evaluate("(text) => (text.style.minHeight = `${text.clientHeight + 40}px`)")
+    told(page, figure)  # two frames: what watches the size has seen it
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"], steps=5)
+    page.mouse.up()
+    told(page, figure)
+    point = [float(figure.locator(f"#cfgedu-guidance_vector-{side}").input_value()) for side in ("px", "py")]
+    assert point == pytest.approx([0.2 * 5.5, 0.3 * 5.5], abs=0.06)
 
 
 @pytest.mark.parametrize(("name", "changes"), CHANGES.items())

@@ -108,7 +108,7 @@
     const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
     const update = scene.make(), id = (part) => `cfgedu-${name}-${part}`, ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
-    let panels = null, last = null, waiting = false, resting = 0, playing = 0;
+    let panels = null, laid = "", last = null, waiting = false, resting = 0, playing = 0;
 
     const button = (text, act, title = "") => {
       const made = make("button", { type: "button", textContent: text, title });
@@ -196,7 +196,12 @@
     function layout() {
       const full = document.fullscreenElement === live, room = live.clientWidth - 18;
       const width = Math.max(260, full ? room : Math.min(room, 100 * demo.size[0]));
-      panels = cfgedu.figure(canvas, scene.panels, width, ratio, full ? innerHeight - 260 : 400);
+      const tallest = full ? innerHeight - 260 : 400, size = `${width} ${tallest}`;
+      if (size === laid) {
+        return; // only the text below has grown: new parts would take the picture out of the hand that drags in it
+      }
+      laid = size;
+      panels = cfgedu.figure(canvas, scene.panels, width, ratio, tallest);
       frame.style.width = `${width}px`;
       frame.querySelectorAll(".cfgedu-drag").forEach((part) => part.remove());
       frame.append(...demo.drag.map(({ panel, x, y }) => handle(panels[panel], x, y)));
