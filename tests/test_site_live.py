@@ -1,11 +1,8 @@
 """The live demos of the web edition in a browser, from a file, as a hand, a keyboard and an address move them."""
 
-import shutil
-
 import pytest
 
-from tests.site import bare_page
-from tools.browser import PROGRAMS, QUIET
+from tests.site import bare_page, chromium
 from tools.site_data import DEMOS
 
 SEEN = 25  # of 255: a change of a colour that is seen
@@ -18,15 +15,9 @@ CHANGES = {"scales": "r=4", "guidance_vector": "r=5&guidance_vector.t=400", "los
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    sync = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: `course.py browser` does that"
-    )
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip("neither Chromium nor Chrome nor Edge was found")
-    with sync.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=program, args=[*QUIET, "--no-sandbox"])
+def browser():
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +26,12 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(chromium, address):
+def opened(browser, address):
     """opened(hash, width) -> a page with all demos; at the end no script may have failed, nothing been asked for."""
     contexts, errors, asked = [], [], []
 
     def make(hash="", width=1280):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}))
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
