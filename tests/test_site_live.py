@@ -165,6 +165,17 @@ def test_a_moved_control_is_written_into_the_address_beside_other_demos(opened):
     page.wait_for_function("location.hash === '#scales.r=4&loss_explorer.bucket=6'")
 
 
+def test_a_link_to_a_heading_leaves_a_demo_as_it_is(opened):
+    page = opened()
+    figure = live(page, "scales")
+    start = told(page, figure)
+    figure.locator("input").press("ArrowRight")
+    moved = told(page, figure)
+    assert moved != start
+    page.evaluate("location.hash = 'somewhere'")
+    assert told(page, figure) == moved
+
+
 def test_places_play_and_code(opened):
     page = opened()
     figure = live(page, "score_mixer")
@@ -181,6 +192,19 @@ def test_places_play_and_code(opened):
     stopped = told(page, figure)
     page.wait_for_timeout(300)
     assert told(page, figure) == stopped
+
+
+def test_a_hand_ends_the_playing(opened):
+    page = opened()
+    figure = live(page, "score_mixer")
+    start = told(page, figure)
+    figure.get_by_role("button", name="play time t").click()
+    figure.get_by_role("button", name="stop").wait_for()
+    page.wait_for_function(f"document.querySelector('#cfgedu-score_mixer-readout').textContent !== {start!r}")
+    figure.get_by_role("button", name="reset").click()
+    figure.get_by_role("button", name="play time t").wait_for()
+    page.wait_for_timeout(300)
+    assert told(page, figure) == start
 
 
 def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):
