@@ -3,6 +3,7 @@
 The build is asked for by the first test that needs it, and takes some fifteen seconds.
 """
 
+import base64
 import gzip
 import importlib.util
 import io
@@ -15,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -169,15 +171,47 @@ def test_every_solution_of_the_course_has_its_place():
 # ---------------------------------------------------------------- the other pages
 
 
-def test_what_a_learner_keeps_beside_the_lessons_makes_no_page(tmp_path):
-    """JupyterLab calls its copy of a notebook 03_two_losses-Copy1."""
+@pytest.fixture
+def course(tmp_path):
+    """A copy of what the pages are made of."""
     shutil.copy(ROOT / "README.md", tmp_path)
     for folder in ("docs", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    return tmp_path
+
+
+def test_what_a_learner_keeps_beside_the_lessons_makes_no_page(course):
+    """JupyterLab calls its copy of a notebook 03_two_losses-Copy1."""
     for name in ("03_two_losses-Copy1", "03_mine"):
-        (tmp_path / f"notebooks/{name}.ipynb").write_text("{", encoding="utf-8")
-    lessons = [name for name in pages(tmp_path, []) if re.match(r"notebooks/\d", name)]
+        (course / f"notebooks/{name}.ipynb").write_text("{", encoding="utf-8")
+    lessons = [name for name in pages(course, []) if re.match(r"notebooks/\d", name)]
     assert lessons == [f"notebooks/{name}.md" for name in LESSONS]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("03_two_losses", lambda cells: cells.append(drawing()), "the picture of cell mine has no alt text"),
+        ("solutions/03_two_losses", lambda cells: cells.append(drawing()), "the picture of cell mine has no alt text"),
+        ("06_guidance_vector", lambda cells: [cell.pop("outputs", None) for cell in cells], "stores no picture of its"),
+    ],
+)
+def test_a_notebook_that_cannot_be_shown_is_named_with_the_way_back(course, name, change, said):
+    path = course / f"notebooks/{name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook.cells)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.setdefault("outputs", [])
+    nbformat.write(notebook, path)
+    with pytest.raises(SystemExit, match=rf"^notebooks/{name}\.ipynb: .*{said}.* restore {name}`"):
+        pages(course, [])
+
+
+def drawing():
+    """A learner's own cell, and the picture that it stores."""
+    file = base64.b64encode(png(np.zeros((2, 2, 3), dtype=np.uint8))).decode()
+    return new_code_cell("plot()", outputs=[new_output("display_data", {"image/png": file})], id="mine")
 
 
 def test_the_map_names_every_notebook_with_its_minutes():

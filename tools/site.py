@@ -6,6 +6,7 @@ pages (site/conf.py).
 """
 
 import argparse
+import contextlib
 import gzip
 import io
 import shutil
@@ -100,6 +101,18 @@ def notebooks_in(folder, names):
     return {path.stem: nbformat.read(path, as_version=4) for path in files_in(folder, names)}
 
 
+@contextlib.contextmanager
+def way_back(name):
+    """What a notebook stores cannot be shown: a sentence says which, and how the published one comes back."""
+    try:
+        yield
+    except ValueError as error:
+        raise SystemExit(
+            f"notebooks/{name}.ipynb: {error}. `python3 course.py restore {name}` brings the published notebook back, "
+            "and keeps yours in mine/."
+        ) from None
+
+
 def pages(root, jobs):
     """{file: its text} of every page; the pictures to write go to `jobs`."""
     readme = (root / "README.md").read_text(encoding="utf-8")
@@ -108,16 +121,21 @@ def pages(root, jobs):
     made, entries = {}, []
     for name, notebook in lessons.items():
         drawn = {}
-        made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, "../", drawn))
+        with way_back(name):
+            made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, "../", drawn))
         for cell, output in demos_of(notebook):
             entries.append((name[:2], titles[name], f"notebooks/{name}", output.data[DEMO], drawn[cell.id]))
     for name, notebook in answers.items():
         picture = painter(jobs, f"solutions-{name}", "../../", {})
-        made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
-    hero = next(demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO)
+        with way_back(f"solutions/{name}"):
+            made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
+    heroes = [demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO]
+    with way_back(f"06_{HERO}"):
+        if not heroes:
+            raise ValueError("it stores no picture of its demo")
     minutes = {name[:2]: minutes_of(notebook) for name, notebook in lessons.items()}
     return made | {
-        "index.md": front(readme, minutes, hero),
+        "index.md": front(readme, minutes, heroes[0]),
         "symbols.md": symbols(readme),
         "gallery.md": gallery(entries),
         "docs/questions.md": questions((root / "docs/questions.md").read_text(encoding="utf-8")),
