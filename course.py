@@ -532,7 +532,7 @@ def misplaced(before, word, after):
         name = arg.partition("=")[0]
         if name.startswith("--") and name[2:] in BEFORE - AFTER and name not in own:
             return f"`{name}` is for the installer and stands before the word: python3 course.py {arg} {word}"
-    return unknown_lesson(after) if word in LESSONS else None
+    return unknown_lesson(after) if word in LESSONS and "--site" not in after else None  # those words name pages
 
 
 def unknown_lesson(args):

@@ -1,5 +1,6 @@
-"""The page's JavaScript, asked from Python in Playwright's own node; what the tests of the web edition share."""
+"""The page's JavaScript, asked from Python in Playwright's own node, and a browser: what tests of pages share."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -8,16 +9,31 @@ from pathlib import Path
 
 import pytest
 
+from tools.browser import QUIET, find_browser
 from tools.site_data import STYLE, scripts_of, write_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
 
-
 PLAYWRIGHT = importlib.util.find_spec("playwright")
 needs_node = pytest.mark.skipif(
     PLAYWRIGHT is None, reason="playwright, whose node runs the page's scripts, comes with `course.py browser`"
 )
+
+
+@contextlib.contextmanager
+def chromium():
+    """A browser for a module's tests, found as `course.py browser` finds it; without one they are skipped."""
+    reason = "playwright is not installed: `course.py browser` does that"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    try:
+        program = find_browser()
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=program, args=[*QUIET, "--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def node() -> Path:

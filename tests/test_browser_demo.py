@@ -3,13 +3,13 @@
 The facts are made up here; that they are read rightly from a page, a small one in Chromium shows, where there is one.
 """
 
-import shutil
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
-from tools import browser, browser_checks, browser_demo
+from tests.site import chromium
+from tools import browser_checks, browser_demo
 
 JS = Path(browser_demo.__file__).with_name("browser.js")
 
@@ -199,16 +199,10 @@ select, .noUi-target { border: 1px solid #767676; background: #FFFFFF; color: #2
 @pytest.fixture(scope="module")
 def page():
     """A page of Chromium with browser.js in it; a folder without Playwright or Chromium does without these tests."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, browser.PROGRAMS)), None)
-    if program is None:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=program, args=[*browser.QUIET, "--no-sandbox"])
-        new = chromium.new_page()
+    with chromium() as started:
+        new = started.new_page()
         new.add_init_script(path=JS)
         yield new
-        chromium.close()
 
 
 def show(page, *changes):

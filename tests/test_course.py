@@ -261,6 +261,7 @@ def test_what_stands_in_the_right_place_is_left_to_the_program():
         ["lab", "--no-browser", "--port", "8899"],
         ["notebooks", "06", "guidance".join(["06_", "_vector.ipynb"]), "notebooks/11_digits.ipynb"],
         ["play", "--port", "8899", "06"],
+        ["browser", "gallery", "--site", "index", "questions"],
     ):
         assert course.misplaced([], argv[0], argv[1:]) is None
     for before in (["--cpu"], ["--cuda"], ["-i", "https://x"], ["--cert=/x"], ["--find-links", "/x", "--pre"], ["-vv"]):

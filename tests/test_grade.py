@@ -63,7 +63,11 @@ def test_what_is_no_notebook_of_the_course_is_told(tmp_path):
     broken = tmp_path / "broken.ipynb"
     broken.write_text("{", encoding="utf-8")
     foreign = handed_in(tmp_path, "1", title="# My holidays", name="holidays.ipynb")
-    for path in (broken, foreign, tmp_path / "missing.ipynb"):
+    listed, bare = tmp_path / "list.ipynb", tmp_path / "bare.ipynb"
+    listed.write_text("[]", encoding="utf-8")
+    cell = '{"cell_type": "markdown", "id": "a", "metadata": {}}'
+    bare.write_text(f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{}}, "cells": [{cell}]}}', encoding="utf-8")
+    for path in (broken, listed, bare, foreign, tmp_path / "missing.ipynb"):
         report = grade.grade(path)
         assert report["problems"]
         assert not report["exercises"]

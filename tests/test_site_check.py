@@ -5,7 +5,8 @@ import urllib.request
 
 import pytest
 
-from tools import browser, site_check
+from tests.site import chromium
+from tools import site_check
 
 PAGE = '<!doctype html><html lang="en"><title>t</title><main><h1>t</h1>{}</main></html>'
 FAULTS = {
@@ -43,19 +44,10 @@ def test_the_site_is_served(site):
 
 @pytest.fixture(scope="module")
 def program():
-    for package in ("playwright", "axe_playwright_python"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: `course.py browser` does that")
-    try:
-        path = browser.find_browser()
-    except SystemExit as missing:
-        pytest.skip(str(missing))
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=browser.QUIET)
+    if importlib.util.find_spec("axe_playwright_python") is None:
+        pytest.skip("axe-core is not installed: `course.py browser` does that")
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.mark.parametrize("served", [False, True], ids=["folder", "server"])

@@ -1,11 +1,8 @@
 """The live demos of the web edition in a browser, from a file, as a hand, a keyboard and an address move them."""
 
-import shutil
-
 import pytest
 
-from tests.site import bare_page
-from tools.browser import PROGRAMS, QUIET
+from tests.site import bare_page, chromium
 from tools.site_data import DEMOS
 
 SEEN = 25  # of 255: a change of a colour that is seen
@@ -18,15 +15,9 @@ CHANGES = {"scales": "r=4", "guidance_vector": "r=5&guidance_vector.t=400", "los
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    sync = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: `course.py browser` does that"
-    )
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip("neither Chromium nor Chrome nor Edge was found")
-    with sync.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=program, args=[*QUIET, "--no-sandbox"])
+def browser():
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +26,12 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(chromium, address):
+def opened(browser, address):
     """opened(hash, width) -> a page with all demos; at the end no script may have failed, nothing been asked for."""
     contexts, errors, asked = [], [], []
 
     def make(hash="", width=1280):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}))
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
@@ -69,9 +60,9 @@ def told(page, figure):
 
 
 def change(figure) -> int:
-    """The largest change of a colour, from 0 to 255, since the last call; smoothed, as browsers differ from frame to
+    """The largest change of a colour, from 0 to 255, since the last call.
 
-    frame in how they draw the rim of a letter.
+    Smoothed, for a browser may draw the rim of a letter otherwise from frame to frame.
     """
     return figure.locator("canvas").evaluate("""(canvas) => {
         const small = document.createElement("canvas");
@@ -140,6 +131,21 @@ def test_a_hand_drags_the_point(opened, name):
     assert [figure.locator(f"#cfgedu-{name}-{side}").input_value() for side in ("px", "py")] == point  # it is let go
 
 
+def test_a_drag_goes_on_while_the_text_below_grows(opened):
+    page = opened()
+    figure = live(page, "guidance_vector")
+    box = figure.locator(".cfgedu-drag").first.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    figure.locator(".cfgedu-readout").evaluate("(text) => (text.style.minHeight = `${text.clientHeight + 40}px`)")
+    told(page, figure)  # two frames: what watches the size has seen it
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"], steps=5)
+    page.mouse.up()
+    told(page, figure)
+    point = [float(figure.locator(f"#cfgedu-guidance_vector-{side}").input_value()) for side in ("px", "py")]
+    assert point == pytest.approx([0.2 * 5.5, 0.3 * 5.5], abs=0.06)
+
+
 @pytest.mark.parametrize(("name", "changes"), CHANGES.items())
 def test_the_address_carries_the_state(opened, name, changes):
     page = opened(f"#{name}.{changes}")
@@ -159,6 +165,17 @@ def test_a_moved_control_is_written_into_the_address_beside_other_demos(opened):
     page.wait_for_function("location.hash === '#scales.r=4&loss_explorer.bucket=6'")
 
 
+def test_a_link_to_a_heading_leaves_a_demo_as_it_is(opened):
+    page = opened()
+    figure = live(page, "scales")
+    start = told(page, figure)
+    figure.locator("input").press("ArrowRight")
+    moved = told(page, figure)
+    assert moved != start
+    page.evaluate("location.hash = 'somewhere'")
+    assert told(page, figure) == moved
+
+
 def test_places_play_and_code(opened):
     page = opened()
     figure = live(page, "score_mixer")
@@ -175,6 +192,19 @@ def test_places_play_and_code(opened):
     stopped = told(page, figure)
     page.wait_for_timeout(300)
     assert told(page, figure) == stopped
+
+
+def test_a_hand_ends_the_playing(opened):
+    page = opened()
+    figure = live(page, "score_mixer")
+    start = told(page, figure)
+    figure.get_by_role("button", name="play time t").click()
+    figure.get_by_role("button", name="stop").wait_for()
+    page.wait_for_function(f"document.querySelector('#cfgedu-score_mixer-readout').textContent !== {start!r}")
+    figure.get_by_role("button", name="reset").click()
+    figure.get_by_role("button", name="play time t").wait_for()
+    page.wait_for_timeout(300)
+    assert told(page, figure) == start
 
 
 def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):

@@ -3,17 +3,20 @@
 The build is asked for by the first test that needs it, and takes some fifteen seconds.
 """
 
+import base64
 import gzip
 import importlib.util
 import io
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -21,14 +24,15 @@ from PIL import Image
 
 from cfgedu.saving import DEMO
 from tools import site_cells, site_pages
-from tools.site import build, notebooks_in, smaller
+from tools.site import build, notebooks_in, pages, smaller
 from tools.site_cells import Picture
-from tools.site_data import STYLE, scripts_of
+from tools.site_data import STYLE, lean, scripts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated. Check CHANGES for Sphinx API modifications")
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "site"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
 NEEDED = ("sphinx", "myst_parser", "furo", "playwright")
 with_the_extra = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, NEEDED)), reason="`course.py site` installs what builds the site"
@@ -156,8 +160,8 @@ def test_a_lesson_leads_to_its_file_and_each_exercise_to_its_solution():
 
 def test_every_solution_of_the_course_has_its_place():
     """The links from the exercises lead somewhere: each number stated in a lesson is stated in its solutions."""
-    answers = notebooks_in(ROOT / "notebooks/solutions")
-    for name, notebook in notebooks_in(ROOT / "notebooks").items():
+    answers = notebooks_in(ROOT / "notebooks/solutions", LESSONS)
+    for name, notebook in notebooks_in(ROOT / "notebooks", LESSONS).items():
         stated = re.findall(r'href="solutions/\w+\.html#(exercise-\d+)"', site_cells.lesson(notebook, name, picture))
         there = re.findall(r'id="(exercise-\d+)"', site_cells.solutions(answers[name], name, picture))
         assert stated == [f"exercise-{k + 1}" for k in range(len(stated))]
@@ -167,8 +171,51 @@ def test_every_solution_of_the_course_has_its_place():
 # ---------------------------------------------------------------- the other pages
 
 
+@pytest.fixture
+def course(tmp_path):
+    """A copy of what the pages are made of."""
+    shutil.copy(ROOT / "README.md", tmp_path)
+    for folder in ("docs", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    return tmp_path
+
+
+def test_what_a_learner_keeps_beside_the_lessons_makes_no_page(course):
+    """JupyterLab calls its copy of a notebook 03_two_losses-Copy1."""
+    for name in ("03_two_losses-Copy1", "03_mine"):
+        (course / f"notebooks/{name}.ipynb").write_text("{", encoding="utf-8")
+    lessons = [name for name in pages(course, []) if re.match(r"notebooks/\d", name)]
+    assert lessons == [f"notebooks/{name}.md" for name in LESSONS]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("03_two_losses", lambda cells: cells.append(drawing()), "the picture of cell mine has no alt text"),
+        ("solutions/03_two_losses", lambda cells: cells.append(drawing()), "the picture of cell mine has no alt text"),
+        ("06_guidance_vector", lambda cells: [cell.pop("outputs", None) for cell in cells], "stores no picture of its"),
+    ],
+)
+def test_a_notebook_that_cannot_be_shown_is_named_with_the_way_back(course, name, change, said):
+    path = course / f"notebooks/{name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook.cells)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.setdefault("outputs", [])
+    nbformat.write(notebook, path)
+    with pytest.raises(SystemExit, match=rf"^notebooks/{name}\.ipynb: .*{said}.* restore {name}`"):
+        pages(course, [])
+
+
+def drawing():
+    """A learner's own cell, and the picture that it stores."""
+    file = base64.b64encode(png(np.zeros((2, 2, 3), dtype=np.uint8))).decode()
+    return new_code_cell("plot()", outputs=[new_output("display_data", {"image/png": file})], id="mine")
+
+
 def test_the_map_names_every_notebook_with_its_minutes():
-    lessons = notebooks_in(ROOT / "notebooks")
+    lessons = notebooks_in(ROOT / "notebooks", LESSONS)
     minutes = {name[:2]: site_cells.minutes_of(notebook) for name, notebook in lessons.items()}
     text = site_pages.front(README, minutes, "<figure></figure>")
     table = re.findall(r"^\| \[(\d\d) .+\]\(notebooks/(.+)\.md\) \| .+ \| (\d+) \|$", text, re.MULTILINE)
@@ -225,9 +272,12 @@ def test_formulas_are_made_by_playwrights_node():
 
 
 @pytest.mark.parametrize("script", sorted((SITE / "js").rglob("*.js")), ids=lambda path: path.name)
-def test_no_text_of_a_script_spans_lines(script):
-    """What a page leaves out at the start of a line is never a part of a text."""
-    assert [row for row in script.read_text(encoding="utf-8").splitlines() if row.count("`") % 2] == []
+def test_a_page_leaves_out_comments_and_nothing_else(script):
+    """`lean` looks at how lines begin: none is inside a text, and * begins no line of a calculation."""
+    text = script.read_text(encoding="utf-8")
+    assert [row for row in text.splitlines() if row.count("`") % 2] == []
+    rows = re.sub(r"^ *(/\*.*?\*/|//.*?)$", "", text, flags=re.DOTALL | re.MULTILINE).splitlines()
+    assert lean(text).splitlines() == [row.strip() for row in rows if row.strip()]
 
 
 # ---------------------------------------------------------------- the built site
@@ -268,9 +318,8 @@ def loads(read):
 @with_the_extra
 def test_every_page_is_there_and_in_order(built):
     out, made = built
-    lessons, answers = notebooks_in(ROOT / "notebooks"), notebooks_in(ROOT / "notebooks/solutions")
-    names = ["index", *(f"notebooks/{name}" for name in lessons), "symbols", "docs/questions", "gallery"]
-    names += ["docs/diffusers", "notebooks/solutions/index", *(f"notebooks/solutions/{name}" for name in answers)]
+    names = ["index", *(f"notebooks/{name}" for name in LESSONS), "symbols", "docs/questions", "gallery"]
+    names += ["docs/diffusers", "notebooks/solutions/index", *(f"notebooks/solutions/{name}" for name in LESSONS)]
     assert {out / f"{name}.html" for name in [*names, "search"]} == set(made)
     for here, following in pairwise(names):
         page = out / f"{here}.html"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import student
+from tools.published import ORIGINALS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +46,17 @@ def test_without_git_the_copy_has_what_is_there_but_for_what_a_machine_made(tmp_
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert [path.as_posix() for path in student.files(tmp_path)] == [".gitignore", "cfgedu/a.py", "course.py"]
+
+
+def test_from_a_copy_that_was_a_zip_the_published_notebooks_stay_out(tmp_path):
+    """They are there for `course.py restore`, with the solutions among them."""
+    root = tmp_path / "unpacked"
+    (root / "cfgedu").mkdir(parents=True)
+    for name in ("course.py", "cfgedu/a.py", ORIGINALS):
+        (root / name).touch()
+    student.copy(tmp_path / "class", root)
+    assert (tmp_path / "class/cfgedu/a.py").exists()
+    assert not (tmp_path / "class" / ORIGINALS).exists()
 
 
 def test_a_folder_that_exists_or_lies_in_the_course_is_refused(tmp_path, monkeypatch):

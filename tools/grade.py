@@ -120,7 +120,7 @@ def grade(path, seconds=SECONDS):
     try:
         notebook = nbformat.read(path, as_version=4)
         lesson = lesson_of(notebook, path)
-    except (OSError, ValueError, nbformat.ValidationError) as error:
+    except Exception as error:  # of JSON that is no notebook, nbformat raises whatever its list or number lacks
         return report | {"problems": [f"{str(error).splitlines()[0]}" if str(error) else type(error).__name__]}
     verdicts, problems = run(notebook, seconds)
     last = {verdict["check"]: verdict for verdict in verdicts}

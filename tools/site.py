@@ -6,6 +6,7 @@ pages (site/conf.py).
 """
 
 import argparse
+import contextlib
 import gzip
 import io
 import shutil
@@ -26,7 +27,6 @@ from tools.site_pages import front, gallery, questions, rows, solutions_list, sy
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
-LESSON = "[0-9][0-9]_*.ipynb"  # what else a learner keeps beside the lessons stays out
 
 
 # ---------------------------------------------------------------- figures
@@ -86,29 +86,56 @@ def write_figures(jobs, folder):
 # ---------------------------------------------------------------- sources
 
 
-def notebooks_in(folder):
-    """{name: notebook} of a folder, in order."""
-    return {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob(LESSON))}
+def titles_of(readme):
+    """{name: title} of the lessons, as README lists them: a learner may keep other notebooks beside them."""
+    return {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
+
+
+def files_in(folder, names):
+    """The notebooks of these names in a folder, in order."""
+    return [path for path in sorted(folder.glob("*.ipynb")) if path.stem in names]
+
+
+def notebooks_in(folder, names):
+    """{name: notebook} of `files_in`."""
+    return {path.stem: nbformat.read(path, as_version=4) for path in files_in(folder, names)}
+
+
+@contextlib.contextmanager
+def way_back(name):
+    """What a notebook stores cannot be shown: a sentence says which, and how the published one comes back."""
+    try:
+        yield
+    except ValueError as error:
+        raise SystemExit(
+            f"notebooks/{name}.ipynb: {error}. `python3 course.py restore {name}` brings the published notebook back, "
+            "and keeps yours in mine/."
+        ) from None
 
 
 def pages(root, jobs):
     """{file: its text} of every page; the pictures to write go to `jobs`."""
-    lessons, answers = notebooks_in(root / "notebooks"), notebooks_in(root / "notebooks/solutions")
     readme = (root / "README.md").read_text(encoding="utf-8")
-    titles = {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
+    titles = titles_of(readme)
+    lessons, answers = (notebooks_in(root / folder, titles) for folder in ("notebooks", "notebooks/solutions"))
     made, entries = {}, []
     for name, notebook in lessons.items():
         drawn = {}
-        made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, "../", drawn))
+        with way_back(name):
+            made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, "../", drawn))
         for cell, output in demos_of(notebook):
             entries.append((name[:2], titles[name], f"notebooks/{name}", output.data[DEMO], drawn[cell.id]))
     for name, notebook in answers.items():
         picture = painter(jobs, f"solutions-{name}", "../../", {})
-        made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
-    hero = next(demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO)
+        with way_back(f"solutions/{name}"):
+            made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
+    heroes = [demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO]
+    with way_back(f"06_{HERO}"):
+        if not heroes:
+            raise ValueError("it stores no picture of its demo")
     minutes = {name[:2]: minutes_of(notebook) for name, notebook in lessons.items()}
     return made | {
-        "index.md": front(readme, minutes, hero),
+        "index.md": front(readme, minutes, heroes[0]),
         "symbols.md": symbols(readme),
         "gallery.md": gallery(entries),
         "docs/questions.md": questions((root / "docs/questions.md").read_text(encoding="utf-8")),
@@ -125,9 +152,10 @@ def write_sources(sources, root=ROOT):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     write_figures(jobs, sources / "extra/figures")
+    titles = titles_of((root / "README.md").read_text(encoding="utf-8"))
     for folder in ("", "solutions"):
         (sources / "extra/downloads" / folder).mkdir()
-        for notebook in (root / "notebooks" / folder).glob(LESSON):
+        for notebook in files_in(root / "notebooks" / folder, titles):
             shutil.copy(notebook, sources / "extra/downloads" / folder)
     write_scripts(sources / "extra/js")
 

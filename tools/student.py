@@ -9,21 +9,21 @@ import argparse
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # a script of this folder does not find the others by itself
+
+from tools.published import ORIGINALS  # noqa: E402
+
 SOLUTIONS = "notebooks/solutions"
 LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md")
-NOT_OURS = (
-    "build",
-    "runs",
-    "mine",
-    "__pycache__",
-    ".egg-info",
-)  # what is made on a learner's machine, in a copy without git
+LEFT_OUT += (ORIGINALS,)  # it holds the solutions too
+NOT_OURS = ("build", "runs", "mine", "__pycache__")  # what is made on a learner's machine, in a copy without git
 NOTE = "# Solutions\n\nThis copy of the course has none: whoever gave it to you does.\n"
 
 

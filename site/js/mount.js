@@ -49,6 +49,10 @@
     return [...new URLSearchParams(location.hash.slice(1))];
   }
 
+  function spokenOf(name) {
+    return inAddress().some(([key]) => key.startsWith(`${name}.`));
+  }
+
   function changesInAddress(name) {
     const own = inAddress().filter(([key]) => key.startsWith(`${name}.`));
     return Object.fromEntries(own.map(([key, value]) => [key.slice(name.length + 1), value]));
@@ -60,7 +64,7 @@
     const changed = Object.keys(start).filter((key) => state[key] !== start[key]);
     const own = changed.map((key) => [`${name}.${key}`, state[key]]);
     const text = new URLSearchParams([...others, ...own]).toString();
-    if (text || inAddress().some(([key]) => key.startsWith(`${name}.`))) {
+    if (text || spokenOf(name)) {
       history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
     }
   }
@@ -108,7 +112,7 @@
     const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
     const update = scene.make(), id = (part) => `cfgedu-${name}-${part}`, ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
-    let panels = null, last = null, waiting = false, resting = 0, playing = 0;
+    let panels = null, laid = "", last = null, waiting = false, resting = 0, playing = 0;
 
     const button = (text, act, title = "") => {
       const made = make("button", { type: "button", textContent: text, title });
@@ -129,13 +133,13 @@
     const shown = {};
     const controls = demo.controls.filter((control) => !control.options || control.options.length > 1);
     const rows = controls.map((control) => {
-      const moved = (value) => set({ [control.name]: value });
+      const moved = (value) => byHand({ [control.name]: value });
       const [element, show, input] = controlOf(control, id(control.name), moved);
       shown[control.name] = [show, input];
       return element;
     });
     const presets = Object.entries(demo.presets).map(([text, changes]) => (
-      button(text, () => set({ ...start, ...changes }))
+      button(text, () => byHand({ ...start, ...changes }))
     ));
     const play = demo.play && button("", () => (playing ? stop() : begin()), `moves ${demo.play.label}`);
     const toggle = button("as code", () => {
@@ -145,7 +149,7 @@
     const big = document.fullscreenEnabled && button("full screen", () => (
       document.fullscreenElement ? document.exitFullscreen() : live.requestFullscreen()
     ));
-    const reset = button("reset", () => set(start), "back to the first state");
+    const reset = button("reset", () => byHand(start), "back to the first state");
     const places = make("div", { className: "cfgedu-buttons" }, ...[play, ...presets].filter(Boolean));
     const buttons = make("div", { className: "cfgedu-buttons" }, ...[reset, toggle, big].filter(Boolean));
     const board = make("div", { className: "cfgedu-controls" }, ...rows);
@@ -186,6 +190,14 @@
       }, REST);
     }
 
+    /** What a hand or a link asks for; it ends the playing, as in a notebook. */
+    function byHand(changes) {
+      if (playing) {
+        stop();
+      }
+      set(changes);
+    }
+
     /** What is to say of the goal: why it is reached, or, where a hint is asked for, what is missing. */
     function judged(asked) {
       const reached = last && scene.goal.reached(state, last);
@@ -196,7 +208,12 @@
     function layout() {
       const full = document.fullscreenElement === live, room = live.clientWidth - 18;
       const width = Math.max(260, full ? room : Math.min(room, 100 * demo.size[0]));
-      panels = cfgedu.figure(canvas, scene.panels, width, ratio, full ? innerHeight - 260 : 400);
+      const tallest = full ? innerHeight - 260 : 400, size = `${width} ${tallest}`;
+      if (size === laid) {
+        return; // only the text below has grown: new parts would take the picture out of the hand that drags in it
+      }
+      laid = size;
+      panels = cfgedu.figure(canvas, scene.panels, width, ratio, tallest);
       frame.style.width = `${width}px`;
       frame.querySelectorAll(".cfgedu-drag").forEach((part) => part.remove());
       frame.append(...demo.drag.map(({ panel, x, y }) => handle(panels[panel], x, y)));
@@ -215,7 +232,7 @@
       function move(event) {
         const corner = canvas.getBoundingClientRect();
         const [u, v] = panel.at(event.clientX - corner.left, event.clientY - corner.top);
-        set(allowed(demo, { [x]: u, [y]: v }));
+        byHand(allowed(demo, { [x]: u, [y]: v }));
       }
       return part;
     }
@@ -245,7 +262,11 @@
     figure.prepend(live);
     figure.classList.add("cfgedu-alive");
     new ResizeObserver(layout).observe(live);
-    globalThis.addEventListener("hashchange", () => set({ ...start, ...allowed(demo, changesInAddress(name)) }));
+    globalThis.addEventListener("hashchange", () => { // a link to a heading leaves a demo as it is
+      if (spokenOf(name)) {
+        byHand({ ...start, ...allowed(demo, changesInAddress(name)) });
+      }
+    });
     layout();
   }
 
@@ -258,7 +279,7 @@
       mount(entry.target);
     }), { rootMargin: NEAR });
     known.forEach((figure) => watch.observe(figure));
-    const meant = known.find(({ dataset: { demo } }) => Object.keys(changesInAddress(demo)).length);
+    const meant = known.find(({ dataset: { demo } }) => spokenOf(demo));
     if (meant) {
       meant.scrollIntoView({ block: "start" });
     }
