@@ -29,7 +29,8 @@ def test_the_copy_has_lessons_without_outputs_and_no_solution(tmp_path):
     assert (target / "data/mnist-unet.safetensors").stat().st_size > 1e6
     words = subprocess.run([sys.executable, "course.py", "--help"], cwd=target, capture_output=True, text=True)
     assert words.returncode == 0
-    assert "lab" in words.stdout
+    assert "    lab " in words.stdout
+    assert "    site " not in words.stdout  # the pages are made from stored outputs and solutions
     assert not list(tmp_path.glob(".*"))  # nothing else is left there
 
 

@@ -21,7 +21,7 @@ sys.path.append(str(ROOT))  # a script of this folder does not find the others b
 from tools.published import ORIGINALS  # noqa: E402
 
 SOLUTIONS = "notebooks/solutions"
-LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md")
+LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md", "site", "tools/site.py")
 LEFT_OUT += (ORIGINALS,)  # it holds the solutions too
 NOT_OURS = ("build", "runs", "mine", "__pycache__")  # what is made on a learner's machine, in a copy without git
 NOTE = "# Solutions\n\nThis copy of the course has none: whoever gave it to you does.\n"

@@ -238,8 +238,8 @@
     }
 
     function begin() {
-      const { values, name: key } = demo.play, at = values.findIndex((value) => value > state[key]);
-      let k = at < 0 ? 0 : at;
+      const { values, name: key } = demo.play;
+      let k = 0;
       stop();
       play.textContent = "stop";
       playing = setInterval(() => {
