@@ -130,7 +130,7 @@ window.course = {
     const shown = part => part.getClientRects().length
     course.parts = [...course.log.demo.querySelectorAll("select, input, textarea, [role=slider], button, img")].filter(shown)
     return course.parts.map(part => {
-      if (part.matches("button")) return { kind: "button", label: part.textContent.trim() }
+      if (part.matches("button")) return { kind: "button", label: part.innerText.trim() }
       if (part.matches("img")) return { kind: "picture", label: part.alt }
       const slider = part.matches("[role=slider]")
         && { number: course.number(part), said: part.getAttribute("aria-valuetext") }

@@ -28,6 +28,7 @@ __all__ = ["LiveFigure", "bound", "choice", "control", "int_slider", "moving", "
 REST_AFTER = 0.25  # seconds of rest, after which the picture is sharp
 SLOW = 0.1  # a frame above this many seconds shows "working"
 LETTER = 7.2  # pixels that a letter of the readout takes, in the mean, at most
+MORE = 8  # letters by which a readout may grow
 READABLE = 9  # pixels that the smallest letters of a picture have at least: in a narrower window it scrolls
 FRAMES = 60  # that a demo plays, at most
 
@@ -75,7 +76,8 @@ class LiveFigure(widgets.VBox):
 
         width, text = round(size[0] * MOVING_DPI), self.drawing.text
         wide = {"width": f"{width}px", "max_width": "100%"}
-        lines = 1 + round(len(text) * LETTER) // width  # a long readout keeps room for its second line: nothing jumps
+        # A readout that is nearly a line long, or longer, keeps room for one line more: nothing jumps.
+        lines = 1 + round((len(text) + MORE) * LETTER) // width
         narrow = widgets.Layout(width="90px")
         self.picture = Picture(
             alt=alt,

@@ -59,7 +59,12 @@ function player({ name, label, values }, row, wire) {
   const button = element("button", "cfgedu-button cfgedu-play", row)
   let at = 0, timer = null, due = false
   const playing = () => timer !== null
-  const show = () => { button.textContent = `${playing() ? "❚❚ pause" : "▶ play"} ${label}` }
+  const [still, moving] = ["▶ play", "❚❚ pause"].map(sign => { // one on the other: the button keeps its width
+    const part = element("span", "", button)
+    part.textContent = `${sign} ${label}`
+    return part
+  })
+  const show = () => [still, moving].forEach(part => part.classList.toggle("cfgedu-unseen", (part === moving) !== playing()))
   const name_it = () => button.setAttribute("aria-label", `${playing() ? "pause" : "play"} ${label}`)
   const stop = () => { clearTimeout(timer); [timer, due] = [null, false]; show(); name_it() }
   const step = () => {
