@@ -224,6 +224,8 @@ def test_the_map_names_every_notebook_with_its_minutes():
     assert "python3 course.py lab" in text
     assert "<figure></figure>" in text
     assert "hero.png" not in text
+    assert "digits.gif" not in text
+    assert "ten sevens" not in text  # the film's caption goes with it
 
 
 def test_symbols_are_the_readmes():
@@ -318,8 +320,16 @@ def loads(read):
 @with_the_extra
 def test_every_page_is_there_and_in_order(built):
     out, made = built
-    names = ["index", *(f"notebooks/{name}" for name in LESSONS), "symbols", "docs/questions", "gallery"]
-    names += ["docs/diffusers", "notebooks/solutions/index", *(f"notebooks/solutions/{name}" for name in LESSONS)]
+    names = [
+        "index",
+        *(f"notebooks/{name}" for name in LESSONS),
+        "symbols",
+        "docs/cheatsheet",
+        "docs/questions",
+        "gallery",
+    ]
+    names += ["docs/diffusers", "docs/teaching", "notebooks/solutions/index"]
+    names += [f"notebooks/solutions/{name}" for name in LESSONS]
     assert {out / f"{name}.html" for name in [*names, "search"]} == set(made)
     for here, following in pairwise(names):
         page = out / f"{here}.html"

@@ -27,6 +27,7 @@ from tools.site_pages import front, gallery, questions, rows, solutions_list, sy
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
+AS_THEY_ARE = ("cheatsheet", "diffusers", "teaching")  # pages of docs/ that need nothing done to them
 
 
 # ---------------------------------------------------------------- figures
@@ -139,7 +140,7 @@ def pages(root, jobs):
         "symbols.md": symbols(readme),
         "gallery.md": gallery(entries),
         "docs/questions.md": questions((root / "docs/questions.md").read_text(encoding="utf-8")),
-        "docs/diffusers.md": (root / "docs/diffusers.md").read_text(encoding="utf-8"),
+        **{f"docs/{name}.md": (root / f"docs/{name}.md").read_text(encoding="utf-8") for name in AS_THEY_ARE},
         "notebooks/solutions/index.md": solutions_list(answers),
     }
 

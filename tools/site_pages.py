@@ -30,7 +30,7 @@ def toctree(caption, entries):
 def front(readme, minutes, hero):
     """The front page: what the course is, its first demo, the map with minutes, two ways to start, and the contents."""
     parts, table = sections(readme), rows(readme)
-    opening = re.sub(r"^!\[.*\]\(.*\)$", lambda _: hero, parts[""], flags=re.MULTILINE)
+    opening = re.sub(r"^!\[.*\]\(.*\)$", lambda _: hero, without_film(parts[""]), flags=re.MULTILINE)
     course_map = "\n".join(
         ["| notebook | the question | minutes |", "|---|---|--:|"]
         + [f"| [{number} {title}]({path}.md) | {words} | {minutes[number]} |" for number, title, path, words in table]
@@ -44,13 +44,19 @@ def front(readme, minutes, hero):
         "themselves, demos answer, and every cell can be changed."
     )
     lessons = [(f"{number} {title}", path) for number, title, path, _ in table]
-    others = [("Symbols", "symbols"), ("Questions", "docs/questions"), ("All demos", "gallery")]
-    others += [("Beside diffusers", "docs/diffusers"), ("Solutions", "notebooks/solutions/index")]
+    others = [("Symbols", "symbols"), ("On two pages", "docs/cheatsheet"), ("Questions", "docs/questions")]
+    others += [("All demos", "gallery"), ("Beside diffusers", "docs/diffusers"), ("Teaching", "docs/teaching")]
+    others += [("Solutions", "notebooks/solutions/index")]
     contents = [toctree("The course", lessons), toctree("To look things up", others)]
     start = f"## Start\n\n{ways}\n\n### Run it\n\n{parts['Start']}"
     licence = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", parts["Licence"])
     text = [opening, f"## The map\n\n{course_map}\n\n{around}", start, f"## Licence\n\n{licence}", *contents]
     return links("\n\n".join(text)) + "\n"
+
+
+def without_film(opening):
+    """README opens with a film of digits and a line on it; the front page opens with a demo that moves."""
+    return re.sub(r"^!\[[^\]]*\]\([^)]*\.gif\)\n\n\*[^*]+\*\n\n", "", opening, flags=re.MULTILINE)
 
 
 def symbols(readme):
