@@ -65,24 +65,6 @@ class Recorder:
         return self(x, t, torch.full_like(y, NULL)), self(x, t, y)
 
 
-def cases(answers: dict) -> list[tuple]:
-    """{check: {mistake: answer}} as the rows (check, mistake, answer); the mistake of the right answer is ""."""
-    return [(check, *case) for check, group in answers.items() for case in group.items()]
-
-
-def assert_verdict(capsys, check, mistake: str, answer) -> None:
-    """The check passes the right answer, and names the mistake of a wrong one."""
-    check(answer)
-    out = capsys.readouterr().out
-    if mistake:
-        assert "✗" in out
-        assert "Likely mistake" in out
-        assert mistake in out
-    else:
-        assert "✓" in out
-        assert "✗" not in out
-
-
 # ---------------------------------------------------------------- demos
 
 

@@ -10,6 +10,7 @@ from matplotlib.text import Text
 from test_widgets import DEMOS, every_demo, made
 
 from cfgedu.widgets.live import READABLE
+from tools import browser_checks
 
 SMALL = 545  # pixels that a picture has in JupyterLab in a window of 1000 x 700, with its side bar
 TRACK = 220  # pixels that the track of a slider has at least
@@ -17,14 +18,8 @@ TEXT, MARK = 4.5, 3.0  # contrast wanted, WCAG 2.2
 GUIDES = ("#CCCCCC", "#DDDDDD")  # circles and axes that only help the eye
 
 
-def luminance(rgb) -> float:
-    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
-    return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
-
-
 def contrast(one, other) -> float:
-    dark, light = sorted(luminance(to_rgb(c)) + 0.05 for c in (one, other))
-    return light / dark
+    return browser_checks.contrast(to_rgb(one), to_rgb(other))
 
 
 def words(figure):

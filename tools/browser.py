@@ -34,6 +34,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tool
 from cfgedu import saving
 from tools import play
 from tools.browser_demo import BUDGET, ON_RELEASE, step, try_demo
+from tools.lessons import named
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/browser"
@@ -248,11 +249,7 @@ def write_latencies(timings, folder=OUT):
 
 def chosen(numbers, folder=ROOT / "notebooks"):
     """The lessons that the words name (06, a file name or a path); all where there is none."""
-    names = tuple(Path(number).name for number in numbers)
-    unknown = [name for name in names if not list(folder.glob(f"{name}*"))]
-    if unknown:
-        raise SystemExit(f"No notebook begins with {', '.join(unknown)}.")
-    return [path for path in sorted(folder.glob("*.ipynb")) if not names or path.name.startswith(names)]
+    return named(numbers, sorted(folder.glob("*.ipynb")))
 
 
 def main():

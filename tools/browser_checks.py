@@ -65,10 +65,14 @@ def check_names(parts):
     assert not problems, "; ".join(problems)
 
 
+def channels(color):
+    """(red, green, blue) from 0 to 1 of a CSS colour rgb(r, g, b); three such numbers stay as they are."""
+    return [int(value) / 255 for value in re.findall(r"\d+", color)[:3]] if isinstance(color, str) else color
+
+
 def luminance(color):
-    """The relative luminance of a CSS colour rgb(r, g, b), as WCAG defines it."""
-    channels = [int(value) / 255 for value in re.findall(r"\d+", color)[:3]]
-    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    """The relative luminance of a colour, as WCAG defines it."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels(color))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 

@@ -34,7 +34,7 @@ def kept_by_git(root):
     if not shutil.which("git"):
         return set()
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True)
-    return {root / name for name in listing.stdout.decode().split("\0") if name}
+    return {root / name for name in os.fsdecode(listing.stdout).split("\0") if name}
 
 
 def clean(root, with_venv=False):

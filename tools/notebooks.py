@@ -19,8 +19,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from PIL import Image
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tools/ finds cfgedu, but not tools
+
 from cfgedu import saving
 from cfgedu.files import write
+from tools.lessons import named
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 1_500_000
@@ -43,13 +46,7 @@ except ImportError:
 def chosen(numbers, root=ROOT):
     """The paths of the notebooks that the words name (06, a file name or a path), lessons first, then solutions."""
     folder = root / "notebooks"
-    everything = sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb"))
-    names = [Path(number).name for number in numbers]
-    unknown = [name for name in names if not any(path.name.startswith(name) for path in everything)]
-    if unknown:
-        there = ", ".join(path.stem for path in everything if path.parent == folder)
-        raise SystemExit(f"No notebook begins with {', '.join(unknown)}. There are: {there}.")
-    return [path for path in everything if not names or path.name.startswith(tuple(names))]
+    return named(numbers, sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb")))
 
 
 def normalise(notebook):

@@ -24,6 +24,10 @@ import webbrowser
 from functools import partial
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tools/ does not find tools by itself
+
+from tools.lessons import named
+
 TOOLS = Path(__file__).resolve().parent
 NOTEBOOKS = TOOLS.parent / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -35,13 +39,7 @@ TAG, DEMO, FOLDER = "play", "demo", "cfgedu-play-"
 
 def chosen(numbers, folder):
     """The lessons that the words name (06, a file name or a path); all of them without words."""
-    lessons = sorted(folder.glob("*.ipynb"))
-    wanted = [Path(number).name for number in numbers]
-    unknown = [name for name in wanted if not any(path.name.startswith(name) for path in lessons)]
-    if unknown:
-        there = ", ".join(path.stem for path in lessons)
-        raise SystemExit(f"No lesson begins with {', '.join(unknown)}. There are: {there}.")
-    return [path for path in lessons if not wanted or path.name.startswith(tuple(wanted))]
+    return named(numbers, sorted(folder.glob("*.ipynb")), "lesson")
 
 
 def demos(cells):

@@ -8,7 +8,6 @@ whoever looks for the answers can find them.
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # a script of this folder does not find the others by itself
 
+from tools.clean import kept_by_git  # noqa: E402
 from tools.published import ORIGINALS  # noqa: E402
 
 SOLUTIONS = "notebooks/solutions"
@@ -29,10 +29,8 @@ NOTE = "# Solutions\n\nThis copy of the course has none: whoever gave it to you 
 
 def files(root=ROOT):
     """The paths of the course's own files, relative to the root: what git knows or, without git, what is there."""
-    if (root / ".git").exists() and shutil.which("git"):
-        listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], stdout=subprocess.PIPE, check=True)
-        names = map(os.fsdecode, filter(None, listed.stdout.split(b"\0")))
-        return sorted(Path(name) for name in names if (root / name).is_file())
+    if (root / ".git").exists() and (kept := kept_by_git(root)):
+        return sorted(path.relative_to(root) for path in kept if path.is_file())
     found = []
     for folder, below, names in os.walk(root):
         hidden = lambda name: name.startswith(".") and name not in (".gitignore",)

@@ -18,7 +18,6 @@ import difflib
 import hashlib
 import importlib
 import re
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pathlib import Path
 import nbformat
 
 from cfgedu.files import write
+from tools.published import Problem, git
 from tools.translation_rules import differences
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -211,17 +211,13 @@ def accept(language, name, ids):
     save(language, name, [hashed(piece) for piece in translated])
 
 
-def git(*words):
-    return subprocess.run(["git", "-C", str(ROOT), *words], stdout=subprocess.PIPE, check=True).stdout.decode()
-
-
 def english_then(name, id, hash):
     """The English words of a cell that had this hash, from the history of its file."""
     path = source_path(name)
-    for commit in git("log", "--format=%H", "--follow", "--", path).split():
+    for commit in git(ROOT, "log", "--format=%H", "--follow", "--", path).split():
         try:
-            text = pieces(name, git("show", f"{commit}:{path}")).get(id)
-        except (subprocess.CalledProcessError, ValueError):  # the file had another name, or was none yet
+            text = pieces(name, git(ROOT, "show", f"{commit}:{path}")).get(id)
+        except (Problem, ValueError):  # the file had another name, or was none yet
             continue
         if text is not None and digest(text) == hash:
             return text
@@ -319,7 +315,7 @@ def main(argv=None):
         else:
             each = [language] if language else languages()
             return bool(sum([check(one, [full_name(word) for word in rest] or finished(one)) for one in each]))
-    except Wrong as wrong:
+    except (Wrong, Problem) as wrong:
         raise SystemExit(str(wrong)) from None
     return 0
 
