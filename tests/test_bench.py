@@ -133,7 +133,7 @@ def test_rounds_alternate_and_each_begins_with_another():
 
 
 def test_ratios_and_spread():
-    assert bench_timing.ratios([2.0, 3.0], [[1.0, 3.0], [4.0, 2.0]]) == [2.0, 1.5]
+    assert bench_timing.ratios([2.0, 3.0], [1.0, 2.0]) == [2.0, 1.5]
     assert bench_timing.quartiles([5.0, 1.0, 2.0, 3.0, 4.0]) == (2.0, 3.0, 4.0)
     assert bench_timing.spread([1.0, 2.0, 3.0, 4.0, 5.0], 1) == "3.0 [2.0, 4.0]"
     assert bench_timing.quartiles([7.0]) == (7.0, 7.0, 7.0)

@@ -54,7 +54,7 @@ def overhead(points, rounds):
     case = bench_peers.case("2D network", points)
     ways = (bench_peers.FLOOR, bench_peers.COURSE)
     bare, whole = alternating(rounds, {way: bench_peers.WAYS[way](case) for way in ways}).values()
-    return quartiles(ratios(whole, [bare]))[1]
+    return quartiles(ratios(whole, bare))[1]
 
 
 def exact_sampling(rounds):

@@ -152,7 +152,7 @@ def sampling(device, rounds):
         works, steps = ways(device, name, batch)
         times = by_turns(device, rounds, works)
         row = [f"{name}, {batch}", milliseconds(times["floor"], steps), milliseconds(times["course"], steps)]
-        row.append(spread(ratios(times["course"], [times["floor"]])))
+        row.append(spread(ratios(times["course"], times["floor"])))
         row.append(milliseconds(times["graph"], steps) if "graph" in times else "-")
         rows.append(row)
     return table(["ms a step", "bare forwards", "the course", "in bare forwards", "captured"], rows)

@@ -25,6 +25,6 @@ def measure(rounds, cases=CASES):
         pairs = [[apart(points, steps, env=env) for env in environments()] for _ in range(rounds)]
         times, memory = ([[found[what] for found in column] for column in zip(*pairs)] for what in ("seconds", "MB"))
         milliseconds = (spread([1e3 * value for value in column], 0) for column in times)
-        saved = spread(ratios(times[1], [times[0]]))
+        saved = spread(ratios(times[1], times[0]))
         shown.append([f"{points:,}", *milliseconds, saved, *(f"{max(column):.0f}" for column in memory)])
     return [], table(["points", "without, ms", "with, ms", "with / without", "without, MB", "with, MB"], shown)

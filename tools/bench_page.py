@@ -27,7 +27,7 @@ PEERS = """\
 Five ways through the same DDIM steps, with the same network, noise, labels and scale (50 steps in 2D, 10 for MNIST).
 The bare forwards do no guidance; "by hand" is one function for this network, schedule and sampler alone, without a
 check. Times are in units of the bare forwards of the same round: median [lower quartile, upper quartile]. The last
-column compares the course with the faster of the two peers in each round, and its budget holds the lower quartile: to
+column compares the course with the peer whose median is the lower one, and its budget holds the lower quartile: to
 count as slower, the course has to be slower in three rounds of four."""
 
 GROWTH = """\

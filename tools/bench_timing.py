@@ -31,8 +31,8 @@ def alternating(rounds, works):
 
 
 def ratios(times, over):
-    """Each round's seconds over those of the same round of another work, or of the fastest of several."""
-    return [a / min(others) for a, *others in zip(times, *over, strict=True)]
+    """Each round's seconds over those of the same round of another work."""
+    return [a / b for a, b in zip(times, over, strict=True)]
 
 
 def quartiles(values):
