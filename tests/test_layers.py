@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
-    ("protocol",),
+    ("protocol", "language"),
     ("edges", "files", "checks", "saving"),
     ("schedule", "models", "images"),
     ("guidance", "samplers", "losses", "toy", "checkpoints"),

@@ -24,7 +24,8 @@ from cfgedu.checks.answers import (
     unanswered,
 )
 from cfgedu.checks.calls import call, outcome
-from cfgedu.checks.said import LONGEST, Verdict, not_yet, number_in_words, right, say, shortened, wrong
+from cfgedu.checks.said import LONGEST, Verdict, mistaken, not_yet, number_in_words, right, say, shortened, wrong
+from cfgedu.language import phrase, translated
 
 __all__ = ["Exercise", "Guess", "Unfit", "Verdict", "call", "check", "claim", "unanswered"]
 
@@ -71,7 +72,10 @@ class Exercise:
             raise
         except Exception as error:  # an answer may be of any form, and a judge reads what it asked for
             what = f"{type(error).__name__}: {str(error)[:LONGEST]}"
-            raise Unfit(f"{shortened(answer)} does not have the form that is asked for ({what})") from error
+            form = phrase(
+                "{answer} does not have the form that is asked for ({what})", answer=shortened(answer), what=what
+            )
+            raise Unfit(form) from error
 
     def compare_at_all(self, answer) -> Verdict:
         """The verdict on a function: the expected values are formed first, and all calls get copies of the inputs."""
@@ -79,7 +83,8 @@ class Exercise:
         wanted = {place: call(self.right[0], *given) for place, given in inputs.items()}
         expected = {place: numbers(value) for place, value in wanted.items()}
         if not callable(answer):
-            raise Unfit(f"a function is asked for, got {shortened(answer)}: give its name, without a call")
+            asked = "a function is asked for, got {answer}: give its name, without a call"
+            raise Unfit(phrase(asked, answer=shortened(answer)))
         returned = {place: call(answer, *given) for place, given in inputs.items()}
         if any(unanswered(value) for value in returned.values()):
             return not_yet(self.name)
@@ -90,7 +95,7 @@ class Exercise:
         for mistake, function in self.wrong.items():
             values = {place: outcome(function, given) for place, given in inputs.items()}
             if all(value is not None and agree(got[place], value, self.atol) for place, value in values.items()):
-                return wrong(self.name, shown(got, expected, places[0]), f"Likely mistake: {mistake}.")
+                return wrong(self.name, shown(got, expected, places[0]), mistaken(mistake))
         words = factor_in_words([(got[place], expected[place]) for place in expected], self.atol)
         truths = is_truth(wanted[places[0]])
         words = words or difference(got[places[0]], expected[places[0]], self.atol, truths)
@@ -114,7 +119,8 @@ class Guess:
 
     def __call__(self, guess=None) -> Verdict:
         if unanswered(guess):
-            say(f"· {self.name}: no guess yet. The result follows all the same.")
+            said = phrase("{name}: no guess yet. The result follows all the same.", name=translated(self.name))
+            say(f"· {said}")
             return Verdict(False)
         return self.among_choices(guess) if self.choices else self.of_a_number(guess)
 
@@ -122,20 +128,24 @@ class Guess:
         known = {choice.casefold(): choice for choice in self.choices}
         choice = known.get(guess.strip().casefold()) if isinstance(guess, str) else None
         if choice is None:
-            return wrong(self.name, f"a guess is one of {', '.join(map(repr, self.choices))}, got {shortened(guess)}")
+            choices = ", ".join(map(repr, self.choices))
+            said = phrase("a guess is one of {choices}, got {guess}", choices=choices, guess=shortened(guess))
+            return wrong(self.name, said)
         if choice == self.right:
-            return right(f"{self.name}: {choice}. {self.why}")
-        return wrong(self.name, f"you guessed {choice}, it is {self.right}. {self.choices[choice]}", self.why)
+            return right(f"{translated(self.name)}: {choice}. {phrase(self.why)}")
+        said = phrase("you guessed {guess}, it is {right}.", guess=choice, right=self.right)
+        return wrong(self.name, f"{said} {phrase(self.choices[choice])}", self.why)
 
     def of_a_number(self, guess) -> Verdict:
         try:
             [value] = numbers(guess)
             value = value.item()
         except (Unfit, ValueError, RuntimeError):
-            return wrong(self.name, f"a guess is one number, got {shortened(guess)}")
+            return wrong(self.name, phrase("a guess is one number, got {guess}", guess=shortened(guess)))
+        said = phrase("you guessed {guess}, it is {right}.", guess=f"{value:.3g}", right=f"{self.right:.3g}")
         if abs(value - self.right) <= self.near:
-            return right(f"{self.name}: you guessed {value:.3g}, it is {self.right:.3g}. {self.why}")
-        return wrong(self.name, f"you guessed {value:.3g}, it is {self.right:.3g}.", self.why)
+            return right(f"{translated(self.name)}: {said} {phrase(self.why)}")
+        return wrong(self.name, said, self.why)
 
 
 def check(
@@ -162,14 +172,16 @@ def compare(name, got, expected, atol, mistakes, reveal, hidden) -> Verdict:
     got, expected = numbers(got), numbers(expected)
     if agree(got, expected, atol):
         return right(name)
-    what = f"got {described(got, truths)}"
     if reveal or not hidden:
-        what = f"expected {described(expected, truths)}; {what}"
+        what = shown({"": got}, {"": expected}, "", truths)
+    else:
+        what = phrase("got {got}", got=described(got, truths))
     for mistake, value in mistakes.items():
         if agree(got, numbers(value), atol):
-            return wrong(name, what, f"Likely mistake: {mistake}.")
+            return wrong(name, what, mistaken(mistake))
     if hidden and not reveal:
-        words = f"{difference(got, expected, atol, truths, hidden=True)} (reveal=True shows the answer.)"
+        words = difference(got, expected, atol, truths, hidden=True)
+        words = phrase("{difference} (reveal=True shows the answer.)", difference=words)
     else:
         words = factor_in_words([(got, expected)], atol) or difference(got, expected, atol, truths)
     return wrong(name, what, words)
@@ -186,8 +198,8 @@ def claim(sentence: str, truth, **found) -> None:
     one = isinstance(truth, Tensor) and truth.dtype == torch.bool and truth.ndim == 0
     if not one and not isinstance(truth, bool | np.bool_):
         raise TypeError(f"truth must be one truth value, such as a < b, got {type(truth).__name__} {truth!r}")
-    told = ", ".join(f"{name.replace('_', ' ')} {number_in_words(value)}" for name, value in found.items())
-    told = f"{sentence} ({told})" if told else sentence
+    told = ", ".join(f"{translated(name.replace('_', ' '))} {number_in_words(value)}" for name, value in found.items())
+    told = f"{translated(sentence)} ({told})" if told else translated(sentence)
     if not truth:
         raise AssertionError(f"✗ {told}")
     say(f"✓ {told}")

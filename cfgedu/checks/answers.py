@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cfgedu.checks.said import shortened
+from cfgedu.checks.said import mistaken, shortened
+from cfgedu.language import phrase, translated
 
 Numbers = tuple[Tensor, ...]  # one tensor, or several where the parts of an answer have different shapes
 
@@ -27,7 +28,8 @@ def numbers(value, depth: int = 0) -> Numbers:
     """The value as float64 tensors on the CPU: one, or several where its parts have different shapes."""
     if isinstance(value, list | tuple):
         if depth > DEEPEST:
-            raise Unfit(f"a number or an array is asked for, got lists in lists in lists, {shortened(value)}")
+            asked = "a number or an array is asked for, got lists in lists in lists, {got}"
+            raise Unfit(phrase(asked, got=shortened(value)))
         parts = [numbers(part, depth + 1) for part in value]
         flat = [part for several in parts for part in several]
         if len(flat) == len(parts) and len({part.shape for part in flat}) <= 1:
@@ -41,8 +43,9 @@ def numbers(value, depth: int = 0) -> Numbers:
         if not value.is_complex():
             return (value.detach().to("cpu", torch.float64).to_dense(),)
     except Exception:  # a learner's own class may fail in any way
-        raise Unfit(f"a number or an array is asked for, got a {type(value).__name__}, {shortened(value)}") from None
-    raise Unfit("the answer is complex: look for the root of a negative number")
+        asked = "a number or an array is asked for, got a {kind}, {got}"
+        raise Unfit(phrase(asked, kind=type(value).__name__, got=shortened(value))) from None
+    raise Unfit(phrase("the answer is complex: look for the root of a negative number"))
 
 
 def agree(got: Numbers, expected: Numbers, atol: float) -> bool:
@@ -64,28 +67,36 @@ def is_truth(value) -> bool:
 def difference(got, expected, atol: float, truths: bool = False, hidden: bool = False) -> str:
     """What a wrong answer that is no known mistake has in common with the right one."""
     if len(got) != len(expected):
-        asked = "One value is" if len(expected) == 1 else f"{len(expected)} values are"
-        return f"{asked} asked for, got {len(got)}."
+        if len(expected) == 1:
+            return phrase("One value is asked for, got {count}.", count=len(got))
+        return phrase("{asked} values are asked for, got {count}.", asked=len(expected), count=len(got))
     for a, b in zip(got, expected):
         if a.shape != b.shape and not a.numel() == b.numel() == 1:
             if a.ndim == b.ndim == 1:
-                return f"The shapes differ: {len(b)} numbers are asked for, got {len(a)}."
+                return phrase(
+                    "The shapes differ: {asked} numbers are asked for, got {count}.", asked=len(b), count=len(a)
+                )
             if b.ndim and a.shape[1:] == b.shape and len(a) > 1 and agree((a[-1],), (b,), atol):
-                return "That is the whole trajectory: the answer is its end, the last one."
-            return f"The shapes differ: expected {tuple(b.shape)}, got {tuple(a.shape)}."
+                return phrase("That is the whole trajectory: the answer is its end, the last one.")
+            shapes = {"expected": tuple(b.shape), "got": tuple(a.shape)}
+            return phrase("The shapes differ: expected {expected}, got {got}.", **shapes)
     a, b = (torch.cat([part.flatten() for part in parts]) for parts in (got, expected))
     if not torch.isfinite(a).all():
-        return "The answer holds NaN or infinite numbers: look for a division by zero or the log of zero."
+        return phrase("The answer holds NaN or infinite numbers: look for a division by zero or the log of zero.")
     if truths and a.numel() > 1:
-        return f"{int((a != b).sum())} of {a.numel()} differ."
+        return phrase("{count} of {all} differ.", count=int((a != b).sum()), all=a.numel())
     if agree((-a,), (b,), atol):
-        return "Likely mistake: the sign is the wrong way round."
+        return mistaken("the sign is the wrong way round")
     if a.numel() == 1:
-        return "That is not it." if truths else f"The number is too {'large' if a.item() > b.item() else 'small'}."
+        if truths:
+            return phrase("That is not it.")
+        return phrase("The number is too large.") if a.item() > b.item() else phrase("The number is too small.")
     if hidden:
         off = int((~torch.isclose(a, b, rtol=atol, atol=atol)).sum())
-        return f"{off} of {a.numel()} numbers {'is' if off == 1 else 'are'} not right."
-    return f"The largest difference is {float((a - b).abs().max()):.3g}."
+        if off == 1:
+            return phrase("1 of {all} numbers is not right.", all=a.numel())
+        return phrase("{count} of {all} numbers are not right.", count=off, all=a.numel())
+    return phrase("The largest difference is {difference:.3g}.", difference=float((a - b).abs().max()))
 
 
 def factor_in_words(pairs: list[tuple], atol: float) -> str:
@@ -100,18 +111,20 @@ def factor_in_words(pairs: list[tuple], atol: float) -> str:
             return ""
         factors.add(f"{factor:.4g}")
     [factor] = factors if len(factors) == 1 else [""]
-    return f"The answer is right up to a constant factor of {factor}." if factor else ""
+    return phrase("The answer is right up to a constant factor of {factor}.", factor=factor) if factor else ""
 
 
-def shown(got: Mapping[str, Numbers], expected: Mapping[str, Numbers], place: str) -> str:
-    where = f"{place}: " if place else ""
-    return f"{where}expected {described(expected[place])}; got {described(got[place])}"
+def shown(got: Mapping[str, Numbers], expected: Mapping[str, Numbers], place: str, truths: bool = False) -> str:
+    where = f"{translated(place)}: " if place else ""
+    values = {"expected": described(expected[place], truths), "got": described(got[place], truths)}
+    return where + phrase("expected {expected}; got {got}", **values)
 
 
 def described(value: Numbers, truths: bool = False) -> str:
     """A truth value or a number as it is, a tensor by its shape and first entries."""
     if len(value) != 1:
-        return f"{len(value)} values, {', '.join(described((part,), truths) for part in value[:4])}"
+        values = ", ".join(described((part,), truths) for part in value[:4])
+        return phrase("{count} values, {values}", count=len(value), values=values)
     [value] = value
     if value.ndim == 0:
         return str(bool(value)) if truths else f"{float(value):.6g}"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cfgedu.checks.answers import Numbers, Unfit, numbers
 from cfgedu.checks.said import LONGEST
+from cfgedu.language import phrase
 
 NOT_THE_LEARNERS = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 HINTS = {  # part of an error's message: what helps
@@ -37,12 +38,17 @@ def call(function: Callable, *arguments):
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if not frame.filename.startswith(NOT_THE_LEARNERS)]
         line = linecache.getline(own[-1].filename, own[-1].lineno).strip() if own else ""
-        where = f', in line {own[-1].lineno}, "{line}"' if line else ""
-        text = f"your function raised {type(error).__name__}: {str(error)[:LONGEST]}{where}"
+        what = f"{type(error).__name__}: {str(error)[:LONGEST]}"
+        if line:
+            raised = 'your function raised {what}, in line {number}, "{line}"'
+            text = phrase(raised, what=what, number=own[-1].lineno, line=line)
+        else:
+            text = phrase("your function raised {what}", what=what)
         hint = next((hint for part, hint in HINTS.items() if part in str(error)), "")
-        raise Unfit(f"{text}\n  Hint: {hint}." if hint else text) from error
+        raise Unfit(f"{text}\n  {phrase('Hint: {hint}.', hint=phrase(hint))}" if hint else text) from error
     if isinstance(value, Iterator):
-        raise Unfit("your function returned a generator, which yields one value after the other: return one answer")
+        said = "your function returned a generator, which yields one value after the other: return one answer"
+        raise Unfit(phrase(said))
     return value
 
 

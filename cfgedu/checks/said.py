@@ -5,6 +5,8 @@ import sys
 import numpy as np
 from torch import Tensor
 
+from cfgedu.language import phrase, translated
+
 LONGEST = 200  # letters of an answer that are shown
 PLAIN = str.maketrans({"✓": "OK", "✗": "NO", "·": "-"})  # for a console that cannot show the signs
 
@@ -30,19 +32,20 @@ def say(text: str) -> None:
 
 
 def right(name: str) -> Verdict:
-    say(f"✓ {name}")
+    say(f"✓ {translated(name)}")
     return Verdict(True)
 
 
 def wrong(name: str, what: str, diagnosis: str = "") -> Verdict:
-    say(f"✗ {name}: {what}")
+    say(f"✗ {translated(name)}: {translated(what)}")
     if diagnosis:
-        say(f"  {diagnosis}")
+        say(f"  {translated(diagnosis)}")
     return Verdict(False)
 
 
 def not_yet(name: str) -> Verdict:
-    say(f"· {name}: no answer yet (your function returned None, or the value is still None or ...)")
+    said = "{name}: no answer yet (your function returned None, or the value is still None or ...)"
+    say(f"· {phrase(said, name=translated(name))}")
     return Verdict(False)
 
 
@@ -51,8 +54,14 @@ def shortened(value) -> str:
     try:
         text = " ".join(repr(value).split())
     except Exception as error:  # a learner's own class may fail in showing itself
-        text = f"a {type(value).__name__} that cannot be shown ({type(error).__name__})"
+        kinds = {"kind": type(value).__name__, "error": type(error).__name__}
+        text = phrase("a {kind} that cannot be shown ({error})", **kinds)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def mistaken(mistake: str) -> str:
+    """The line on a known mistake."""
+    return phrase("Likely mistake: {mistake}.", mistake=translated(mistake))
 
 
 def number_in_words(value) -> str:
@@ -61,4 +70,4 @@ def number_in_words(value) -> str:
         value = value.tolist()
     if isinstance(value, list | tuple):
         return ", ".join(map(number_in_words, value))
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else translated(str(value))

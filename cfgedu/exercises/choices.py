@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from cfgedu.checks import Exercise, Unfit, Verdict, unanswered
-from cfgedu.checks.said import not_yet, right
+from cfgedu.checks.said import mistaken, not_yet, right
+from cfgedu.language import phrase
 
 
 def of_choices(
@@ -15,21 +16,27 @@ def of_choices(
     hint on the first that is not.
     """
 
-    sentences = {case: f"{case[0]!r} is not {case[1]!r}: {hint}" for case, hint in hints.items()}
+    said = "{thing} is not {choice}: {hint}"
+    sentences = {
+        (thing, choice): phrase(said, thing=repr(thing), choice=repr(choice), hint=phrase(hint))
+        for (thing, choice), hint in hints.items()
+    }
 
     def judge(answer) -> Verdict:
         if not isinstance(answer, dict) or answer.keys() != truth.keys():
-            raise Unfit(f"a dictionary is asked for, with a choice for each of {listed(truth)}")
+            asked = "a dictionary is asked for, with a choice for each of {things}"
+            raise Unfit(phrase(asked, things=listed(truth)))
         if any(unanswered(choice) for choice in answer.values()):
             return not_yet(name)
         chosen = {thing: str(answer[thing]).strip().casefold() for thing in truth}
         for thing, choice in chosen.items():
             if choice not in choices:
-                raise Unfit(f"{thing!r}: a choice is one of {listed(choices)}, got {answer[thing]!r}")
+                among = "{thing}: a choice is one of {choices}, got {got}"
+                raise Unfit(phrase(among, thing=repr(thing), choices=listed(choices), got=repr(answer[thing])))
         missed = [(thing, choice) for thing, choice in chosen.items() if choice != truth[thing]]
         if missed:
-            found = f"{len(truth) - len(missed)} of {len(truth)} are right"
-            raise Unfit(f"{found}\n  Likely mistake: {sentences[missed[0]]}.")
+            found = phrase("{count} of {all} are right", count=len(truth) - len(missed), all=len(truth))
+            raise Unfit(f"{found}\n  {mistaken(sentences[missed[0]])}")
         return right(name)
 
     return Exercise(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from cfgedu.checks import Exercise, Guess
+from cfgedu.language import phrase
 from cfgedu.samplers import ddim_step
 from cfgedu.schedule import linear
 
@@ -25,7 +26,7 @@ def of_tilted(v_c, v_u, r):
 
 def cases(names: tuple[str, ...], *rows):
     """{"at r = 3, eta = 1": numbers without dimensions, ...}: they have .log() and fit into math.log all the same."""
-    place = lambda row: "at " + ", ".join(f"{name} = {value:g}" for name, value in zip(names, row))
+    place = lambda row: phrase("at {where}", where=", ".join(f"{name} = {v:g}" for name, v in zip(names, row)))
     return {place(row): tuple(torch.tensor(value, dtype=torch.float64) for value in row) for row in rows}
 
 

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cfgedu.checks import Exercise, Guess, Unfit, Verdict, call, check, unanswered
-from cfgedu.checks.said import not_yet
+from cfgedu.checks.said import mistaken, not_yet
 from cfgedu.exercises.choices import of_choices
+from cfgedu.language import phrase
 from cfgedu.losses import drop_labels, noised
 from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import linear
@@ -63,7 +64,8 @@ def asked(answer: Callable, y: Tensor, p: float, seed: int) -> tuple[Tensor, boo
 def judge_mask(answer) -> Verdict:
     """From 2500 batches of 8 labels: enough for a wrong rate, or a wrong scatter, to stand out from chance."""
     if not callable(answer):
-        raise Unfit(f"a function is asked for, got a {type(answer).__name__}: give its name, without a call")
+        said = "a function is asked for, got a {kind}: give its name, without a call"
+        raise Unfit(phrase(said, kind=type(answer).__name__))
     y = torch.randint(K, (BATCH,), generator=seeded(1))
     if unanswered(asked(answer, y, P_DROP, seed=2)[0]):
         return not_yet(check_drop_labels.name)
@@ -127,7 +129,7 @@ FAIR, NOTHING, EVERYTHING, TWICE, BOTH = list(RATES)[3:]
 
 
 def slip(mistake: str) -> Unfit:
-    return Unfit(f"not yet one to train with\n  Likely mistake: {mistake}.")
+    return Unfit(f"{phrase('not yet one to train with')}\n  {mistaken(mistake)}")
 
 
 def require_labels(got, y) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cfgedu.checks import Exercise, Guess
+from cfgedu.language import phrase
 from cfgedu.schedule import linear
 
 # ---------------------------------------------------------------- 1: what an interval saves
@@ -32,7 +33,7 @@ def plans():
         "guidance everywhere": (few, 0, 1000),
         "guidance nowhere": (even, 0, 0),
     }
-    return {f"with {place}": plan for place, plan in spans.items()}
+    return {phrase("with {place}", place=phrase(place)): plan for place, plan in spans.items()}
 
 
 check_passes = Exercise(  # answer(times, low, high) -> two passes for a step from t in low < t <= high, one for another

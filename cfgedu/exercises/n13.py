@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from cfgedu.checks import Exercise, Guess, Unfit, Verdict
-from cfgedu.checks.said import right
+from cfgedu.checks.said import mistaken, right
 from cfgedu.exercises.choices import of_choices
 from cfgedu.guidance import guided, null_pair, within
+from cfgedu.language import phrase, translated
 from cfgedu.metrics import mean_posterior
 from cfgedu.protocol import seeded
 from cfgedu.samplers import ddim_step, sample
@@ -40,7 +41,7 @@ def in_the_small_world(r: float, low: float, high: float) -> tuple[float, float]
 def judge_interval(answer) -> Verdict:
     values = [float(value) for value in answer]
     if len(values) != 3:
-        raise Unfit(f"three numbers are asked for, r, low and high, got {len(values)}")
+        raise Unfit(phrase("three numbers are asked for, r, low and high, got {count}", count=len(values)))
     r, low, high = values
     if abs(r) > 20:
         raise Unfit(FAR if low < high else ORDER)
@@ -49,14 +50,14 @@ def judge_interval(answer) -> Verdict:
     if low >= high:
         raise Unfit(EMPTY)
     kept, sure = in_the_small_world(r, low, high)
-    found = f"{kept:.0%} in the contested mode, mean p(c given x) {sure:.4f}"
+    found = phrase("{kept:.0%} in the contested mode, mean p(c given x) {sure:.4f}", kept=kept, sure=sure)
     if kept <= KEPT:
         everywhere = low <= 20 and high >= 900
         mistake = EVERYWHERE if everywhere else BEFORE if low >= 40 else LATE
-        raise Unfit(f"{found}\n  Likely mistake: {mistake}.")
+        raise Unfit(f"{found}\n  {mistaken(mistake)}")
     if sure <= SURE:
-        raise Unfit(f"{found}\n  Likely mistake: {WEAK}.")
-    return right(f"an interval for the smaller world ({found})")
+        raise Unfit(f"{found}\n  {mistaken(WEAK)}")
+    return right(f"{translated(check_interval.name)} ({found})")
 
 
 check_interval = Exercise(
@@ -80,7 +81,7 @@ check_interval = Exercise(
 def levels(*rows):
     """{"at lam = 0.6, ...": numbers without dimensions, ...}"""
     names = "lam", "sigma_t", "sigma_s", "sigma_new"
-    place = lambda row: "at " + ", ".join(f"{name} = {value:g}" for name, value in zip(names, row))
+    place = lambda row: phrase("at {where}", where=", ".join(f"{name} = {v:g}" for name, v in zip(names, row)))
     return {place(row): tuple(torch.tensor(value, dtype=torch.float64) for value in row) for row in rows}
 
 

@@ -10,6 +10,7 @@ from cfgedu.checks.said import right, say, shortened
 from cfgedu.exercises.choices import of_choices
 from cfgedu.exercises.repair import BUGS, EVERY, code_with
 from cfgedu.exercises.repair.forms import RIGHT, changed, crashing, half_precision, same_for_all, without_clip
+from cfgedu.language import phrase, translated
 from cfgedu.lights import GAUGES, dashboard
 from cfgedu.protocol import NULL
 
@@ -28,11 +29,15 @@ def hint(light: str, level: int = 1) -> None:
     led = [bug for bug in BUGS if bug.lights[0] == light]
     first = sorted({bug.lights[0] for bug in BUGS if light in bug.lights[1:]}, key=list(GAUGES).index)
     if first:
-        say(f"{light}: red, too, with {' or '.join(first)}; where that light is red, begin there.")
+        too = "{light}: red, too, with {lights}; where that light is red, begin there."
+        say(phrase(too, light=light, lights=phrase(" or ").join(first)))
     for number, bug in enumerate(led, start=1):
-        say(f"{light}, hint {level}{f', cause {number} of {len(led)}' if len(led) > 1 else ''}: {bug.hints[level - 1]}")
+        cause = "{light}, hint {level}, cause {number} of {all}" if len(led) > 1 else "{light}, hint {level}"
+        head = phrase(cause, light=light, level=level, number=number, all=len(led))
+        say(f"{head}: {phrase(bug.hints[level - 1])}")
     if not led and not first:
-        say(f"{light}: no bug that was planted turns it red, so look at what you changed last.")
+        said = "{light}: no bug that was planted turns it red, so look at what you changed last."
+        say(phrase(said, light=light))
 
 
 # ---------------------------------------------------------------- 1 and 4: all lights green
@@ -46,16 +51,21 @@ def judged(name: str, answer) -> Verdict:
         raise Unfit("these are lights: give the code that they measure, so that they can be lit anew")
     lacking = [part for part in PARTS if not hasattr(answer, part)]
     if len(lacking) == len(PARTS):
-        call = "; if that is the function that makes it, call it" if callable(answer) else ""
-        raise Unfit(f"a code with {', '.join(PARTS)} is asked for, got {shortened(answer)}{call}")
+        asked = phrase("a code with {parts} is asked for, got {got}", parts=", ".join(PARTS), got=shortened(answer))
+        raise Unfit(
+            f"{asked}; {phrase('if that is the function that makes it, call it')}" if callable(answer) else asked
+        )
     lights = dashboard(answer, seed=16)  # not the workbench's seed
     if all(light.green for light in lights):
-        return right(f"{name}: all {len(lights)} lights are green")
-    red = [light.name for light in lights if light.green is False]
-    dark = [f"{light.name} is dark, {light.said}" for light in lights if light.green is None]
+        return right(phrase("{name}: all {count} lights are green", name=translated(name), count=len(lights)))
+    red = ", ".join(light.name for light in lights if light.green is False)
+    dark = [
+        phrase("{light} is dark, {said}", light=light.name, said=light.said) for light in lights if light.green is None
+    ]
     said = [f"{light.name}: {light.said}" for light in lights if light.green is False and light.said]
-    lit = f"{sum(light.green is True for light in lights)} of {len(lights)} lights are green"
-    raise Unfit("\n  ".join([lit, *([f"red: {', '.join(red)}"] if red else []), *dark, *said]))
+    lit = sum(light.green is True for light in lights)
+    lit = phrase("{count} of {all} lights are green", count=lit, all=len(lights))
+    raise Unfit("\n  ".join([lit, *([phrase("red: {lights}", lights=red)] if red else []), *dark, *said]))
 
 
 def all_green(name: str, wrong: dict) -> Exercise:

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from cfgedu.language import phrase
 from cfgedu.lights import measures, pictures
 from cfgedu.toy import Mixture, islands
 
@@ -135,9 +136,9 @@ def missing(code, gauge: Gauge) -> str:
     for part in [*gauge.needs.split(), "schedule", "K"]:
         name, _, argument = part.partition(".")
         if getattr(code, name, None) is None:
-            return f"the code has no {name}"
+            return phrase("the code has no {part}", part=name)
         if argument and argument not in inspect.signature(code.sample).parameters:
-            return f"its {name} has no {argument}"
+            return phrase("its {part} has no {argument}", part=name, argument=argument)
     return ""
 
 
@@ -189,19 +190,21 @@ class Log:
         now = {light.name: light.green for light in lights}
         self.runs.append((what, now))
         lit = sum(green is True for green in now.values())
-        print(f"run {len(self.runs)}, {what}: {lit} of {len(now)} lights are green")
-        for word, state in (("turned green", True), ("turned red", False)):
+        said = "run {number}, {what}: {count} of {all} lights are green"
+        print(phrase(said, number=len(self.runs), what=what, count=lit, all=len(now)))
+        for turned, state in (("turned green: {lights}", True), ("turned red: {lights}", False)):
             names = [name for name, green in now.items() if before and green is state and before[name] is not state]
             if names:
-                print(f"  {word}: {', '.join(names)}")
+                print(f"  {phrase(turned, lights=', '.join(names))}")
         if before == now:
-            print("  no light has changed; another bug may hide what you did")
+            print(f"  {phrase('no light has changed; another bug may hide what you did')}")
         for light in lights:
             if light.said:
                 print(f"  {light.mark} {light.name}: {light.said}")
 
     def __str__(self) -> str:
         rows = [
-            f"{k}. {what}: {sum(g is True for g in now.values())} green" for k, (what, now) in enumerate(self.runs, 1)
+            phrase("{number}. {what}: {count} green", number=k, what=what, count=sum(g is True for g in now.values()))
+            for k, (what, now) in enumerate(self.runs, 1)
         ]
         return "\n".join(rows)

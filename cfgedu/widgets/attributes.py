@@ -2,6 +2,7 @@
 
 import torch
 
+from cfgedu.language import phrase
 from cfgedu.plots import CLASSES, grid, plane
 from cfgedu.protocol import NULL, seeded
 from cfgedu.samplers import ddim_step, sample
@@ -57,11 +58,18 @@ def two_attributes_scene(figure, schedule: Schedule | None = None):
         outside = float((both.log_prob(x, wanted) < lowest[int(wanted[0])]).float().mean())
         table = shares.reshape(2, 2)  # a by b: the attributes' own shares are its sums
         p_a, p_b = float(table.sum(1)[FIRST.index(first)]), float(table.sum(0)[SECOND.index(second)])
-        means = f"p({first} | x) = {p_a:.2f}, p({second} | x) = {p_b:.2f}"
-        baseline = "no condition" if negative == "none" else negative
-        return (
-            f"{formula}, r_a = {r_a:.2f}, r_b = {r_b:.2f}, baseline: {baseline}. "
-            f"Means over the samples: {means}; {outside:.0%} lie off the data of {first}, {second}"
+        return phrase(
+            "{formula}, r_a = {r_a:.2f}, r_b = {r_b:.2f}, baseline: {baseline}. Means over the samples: "
+            "p({a} | x) = {p_a:.2f}, p({b} | x) = {p_b:.2f}; {outside:.0%} lie off the data of {a}, {b}",
+            formula=phrase(formula),
+            r_a=r_a,
+            r_b=r_b,
+            a=phrase(first),
+            b=phrase(second),
+            baseline=phrase("no condition") if negative == "none" else phrase(negative),
+            p_a=p_a,
+            p_b=p_b,
+            outside=outside,
         )
 
     return update

@@ -7,6 +7,7 @@ import torch
 from matplotlib.collections import PolyCollection
 
 from cfgedu.guidance import guided, null_pair, two_models
+from cfgedu.language import phrase
 from cfgedu.metrics import lost_share
 from cfgedu.plots import GUIDED, UN, color
 from cfgedu.protocol import Denoiser, Pair, seeded
@@ -69,9 +70,17 @@ def baselines_scene(
         off, share, lost = measure(x)
         show_cloud(x, off, f"r = {r:.2f}: strays {share:.1%}, lost {lost:.1%}")
         show_place(curve(model, baseline), lost, share)
-        return (
-            f"{model}, baseline: {baseline}, r = {r:.2f}: {share:.1%} stray off the data (data 1.0%), {lost:.1%} of "
-            f"the class is lost; {POINTS} points of class {LABEL}, DDIM, {STEPS} steps"
+        return phrase(
+            "{model}, baseline: {baseline}, r = {r:.2f}: {share:.1%} stray off the data (data 1.0%), {lost:.1%} of the "
+            "class is lost; {points} points of class {label}, DDIM, {steps} steps",
+            model=phrase(model),
+            baseline=phrase(baseline),
+            r=r,
+            share=share,
+            lost=lost,
+            points=POINTS,
+            label=LABEL,
+            steps=STEPS,
         )
 
     return update

@@ -8,6 +8,7 @@ from contourpy import contour_generator
 from matplotlib.collections import LineCollection, PolyCollection
 
 from cfgedu.guidance import guided, null_pair, within
+from cfgedu.language import phrase
 from cfgedu.plots import LIM, G, color, grid, plane, strip
 from cfgedu.protocol import NULL, Denoiser, Pair, seeded
 from cfgedu.samplers import SAMPLERS, trajectory
@@ -89,9 +90,20 @@ def contested_mode_scene(figure, schedule: Schedule | None = None):
         share, wanted = ends.float().mean(), (tilted[:, 0] > BETWEEN).float().mean()
         sure = mixture.posterior(x[-1])[:, 0].mean()
         off = (mixture.log_prob(x[-1], y) < edge).float().mean()
-        found = f"in the contested mode {share:.0%} (tilted density: {wanted:.0%}); mean p(c | x) {sure:.4f}"
-        told = f"{method}, r = {r:.2f} where {low} < t <= {high}, {sampler}, world {world}"
-        return f"{told}: {found}; off support {off:.0%}"
+        return phrase(
+            "{method}, r = {r:.2f} where {low} < t <= {high}, {sampler}, world {world}: in the contested mode "
+            "{share:.0%} (tilted density: {wanted:.0%}); mean p(c | x) {sure:.4f}; off support {off:.0%}",
+            method=phrase(method),
+            r=r,
+            low=low,
+            high=high,
+            sampler=sampler,
+            world=phrase(world),
+            share=float(share),
+            wanted=float(wanted),
+            sure=float(sure),
+            off=float(off),
+        )
 
     return update
 
@@ -122,7 +134,10 @@ def contested_mode_demo(schedule: Schedule | None = None) -> LiveFigure:
     presets = {
         "ends at 400, DDIM": {"high": 400},
         "ends at 400, DDPM": {"high": 400, "sampler": "DDPM"},
-        **{f"APG, {world}": {"method": "projected (APG)", "world": world} for world in WORLDS},
+        **{
+            phrase("APG, {world}", world=phrase(world)): {"method": "projected (APG)", "world": world}
+            for world in WORLDS
+        },
     }
     scene, presets = bound(contested_mode_scene, schedule=schedule), {} if schedule else presets
     return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, presets=presets, play="r")

@@ -6,6 +6,7 @@ import torch
 from matplotlib.patches import Rectangle
 
 from cfgedu.guidance import clip_x0, guided_by
+from cfgedu.language import phrase
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, enlarged, images, tiles
@@ -53,9 +54,17 @@ def digits_lab_scene(
             bar.set_color(ASKED if k == label else UN)
         y = torch.full((COUNT,), label)
         spread, at_one = (diversity(f, y) for f in (seen, draw(label, 1.0, steps, seed, clip, network)[1]))
-        return (
-            f"class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {guess.count(label)} of {COUNT}; "
-            f"diversity {spread:.1f} (at r = 1: {at_one:.1f}); largest |pixel| {float(x.abs().max()):.1f}"
+        return phrase(
+            "class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {right} of {count}; diversity {spread:.1f} "
+            "(at r = 1: {at_one:.1f}); largest |pixel| {largest:.1f}",
+            label=label,
+            r=r,
+            steps=steps,
+            right=guess.count(label),
+            count=COUNT,
+            spread=spread,
+            at_one=at_one,
+            largest=float(x.abs().max()),
         )
 
     return update

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cfgedu.guidance import from_score, guidance_vector, null_pair
+from cfgedu.language import phrase
 from cfgedu.metrics import field_error
 from cfgedu.models import NULLS, with_null
 from cfgedu.plots import GUIDED, G, color, grid, plane
@@ -61,8 +62,16 @@ def dropout_explorer_scene(
         show_fields(stage.square(p), label, [-stage.at(each, points, t, label) for each in (exact, field)])
         here, signal = float(error(field, [t])), float(error(nothing, [t]))
         show_error(curves[p_drop, null], t, here, signal)
-        told = f"mean squared error of g, all classes, {here:.2g}; of the signal, the exact g itself, {signal:.2g}"
-        return f"p_drop = {p_drop:g}, null: {null}, class {label}, t = {t}: {told}"
+        return phrase(
+            "p_drop = {p_drop:g}, null: {null}, class {label}, t = {t}: mean squared error of g, all classes, "
+            "{here:.2g}; of the signal, the exact g itself, {signal:.2g}",
+            p_drop=p_drop,
+            null=phrase(null),
+            label=label,
+            t=t,
+            here=here,
+            signal=signal,
+        )
 
     return update
 
@@ -127,7 +136,7 @@ def dropout_explorer_demo(
         "label": choice("class y", range((mixture or islands()).K), 0),
     }
     alt = "The exact guidance vectors, those of a network trained with the chosen drop rate, and their error over time"
-    presets = {f"p_drop {p:g}, t = 800": {"p_drop": p, "t": 800} for p in nets if p <= 0.1}
+    presets = {phrase("p_drop {p:g}, t = 800", p=p): {"p_drop": p, "t": 800} for p in nets if p <= 0.1}
     presets |= {"p_drop 0.1, null: zeros": {"p_drop": 0.1, "null": "zeros"}} if 0.1 in nets else {}
     look = {"presets": {} if schedule else presets, "drag": {2: ("t", None)}, "play": "t"}
     return LiveFigure(scene, controls, size=(9.6, 4.4), alt=alt, **look)

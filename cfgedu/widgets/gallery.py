@@ -6,6 +6,7 @@ import torch
 
 from cfgedu.edges import require_choice
 from cfgedu.exercises.repair import BUGS, code_with
+from cfgedu.language import phrase
 from cfgedu.lights import GAUGES, GREEN, RED, dashboard
 from cfgedu.metrics import mean_posterior, spread
 from cfgedu.plots import CLASSES, plane
@@ -60,12 +61,18 @@ def gallery_scene(figure):
             code = code_of(name)
             x = code.sample(code.guided(code.model, r), x_T, y, steps=STEPS)
             show(x)
-            told.append(f"p(c|x) {mean_posterior(mixture, x, y):.2f}, spread {spread(mixture, x, y):.2f}")
+            told += [mean_posterior(mixture, x, y), spread(mixture, x, y)]
         red = lights_of(bug)
         for row, name in zip(rows, GAUGES, strict=True):
             row(name in red)
-        lights = ", ".join(red) if red else "none"
-        return f"Bug {bug}, r = {r:.1f}. Right code: {told[0]}; with the bug: {told[1]}. Red lights: {lights}"
+        return phrase(
+            "Bug {bug}, r = {r:.1f}. Right code: p(c|x) {right:.2f}, spread {width:.2f}; with the bug: p(c|x) "
+            "{wrong:.2f}, spread {other:.2f}. Red lights: {lights}",
+            bug=phrase(bug),
+            r=r,
+            lights=", ".join(red) or phrase("none"),
+            **dict(zip(("right", "width", "wrong", "other"), told, strict=True)),
+        )
 
     return update
 

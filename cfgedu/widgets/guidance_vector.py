@@ -10,6 +10,7 @@ import torch
 from matplotlib.patches import Circle
 
 from cfgedu.guidance import guidance_vector, null_pair
+from cfgedu.language import phrase
 from cfgedu.plots import CLASSES, GUIDED, UN, G, class_map, color, grid, plane
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
@@ -43,9 +44,12 @@ def guidance_vector_scene(figure, mixture: Mixture | None = None, schedule: Sche
         show_field(t, label, stage.square(mixture.posterior(pixels, a)[:, label]), field, center, x, guided)
         show_sum(r, label, s_un, s_cond, g, guided)
         swatch.set_color(color(label))
-        prob = float(mixture.posterior(x, a)[0, label])
-        lengths = f"|s_un| = {s_un.norm():.3g}, |g| = {g.norm():.3g}, |guided| = {guided.norm():.3g}"
-        return f"t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, {lengths}"
+        lengths = {name: float(v.norm()) for name, v in {"un": s_un, "g": g, "guided": guided}.items()}
+        return phrase(
+            "t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, |s_un| = {un:.3g}, "
+            "|g| = {g:.3g}, |guided| = {guided:.3g}",
+            **{"t": t, "a": a, "label": label, "prob": float(mixture.posterior(x, a)[0, label]), **lengths},
+        )
 
     return update
 

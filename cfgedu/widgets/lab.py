@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair, within
+from cfgedu.language import phrase
 from cfgedu.metrics import mean_posterior, spread
 from cfgedu.plots import GUIDED, UN, color, logit_axis, plane
 from cfgedu.protocol import Denoiser, seeded
@@ -68,10 +69,23 @@ def sampling_lab_scene(
         show_cloud(x, off, label, outlines, torch.stack(walk, 1), f"r = {r:.2f}, off support {share:.1%}")
         show_place(reference(sampler, label), at_home[label], width, hit)
         data_spread, data_accuracy = at_home[label]
-        where = "at all t" if low == 0 and high >= schedule.T else f"for {low} < t <= {high}, 1 elsewhere"
-        return (
-            f"{model}, {sampler}, {steps} steps, class {label}, r = {r:.2f} {where}: accuracy {hit:.3f} (data "
-            f"{data_accuracy:.3f}), spread {width:.3f} (data {data_spread:.3f}), off support {share:.1%} (data 1.0%)"
+        where = phrase("at all t")
+        if low > 0 or high < schedule.T:
+            where = phrase("for {low} < t <= {high}, 1 elsewhere", low=low, high=high)
+        return phrase(
+            "{model}, {sampler}, {steps} steps, class {label}, r = {r:.2f} {where}: accuracy {hit:.3f} (data "
+            "{data_hit:.3f}), spread {width:.3f} (data {data_width:.3f}), off support {share:.1%} (data 1.0%)",
+            model=phrase(model),
+            sampler=sampler,
+            steps=steps,
+            label=label,
+            r=r,
+            where=where,
+            hit=hit,
+            data_hit=data_accuracy,
+            width=width,
+            data_width=data_spread,
+            share=share,
         )
 
     return update
@@ -156,9 +170,19 @@ def sampling_lab_demo(
     }
     alt = "A guided cloud over the support of its class with some of its paths, and its accuracy against its spread"
     strong = {"label": min(2, (mixture or islands()).K - 1), "r": 8.0}
-    presets = {f"{name}, r = 8": {"model": name, **strong} for name in list(networks or {})[:1]}
-    presets |= {f"{name}, from 600": {"model": name, "high": 600, **strong} for name in list(networks or {})[:1]}
-    presets |= {f"{name}, down to 200": {"model": name, "low": 200, **strong} for name in list(networks or {})[:1]}
-    presets |= {f"8 steps, {sampler}": {"sampler": sampler, "steps": 8, "r": 8.0} for sampler in OFFERED}
+    presets = {
+        phrase("{name}, r = 8", name=phrase(name)): {"model": name, **strong} for name in list(networks or {})[:1]
+    }
+    presets |= {
+        phrase("{name}, from 600", name=phrase(name)): {"model": name, "high": 600, **strong}
+        for name in list(networks or {})[:1]
+    }
+    presets |= {
+        phrase("{name}, down to 200", name=phrase(name)): {"model": name, "low": 200, **strong}
+        for name in list(networks or {})[:1]
+    }
+    presets |= {
+        phrase("8 steps, {sampler}", sampler=sampler): {"sampler": sampler, "steps": 8, "r": 8.0} for sampler in OFFERED
+    }
     presets = {} if schedule else presets
     return LiveFigure(scene, controls, size=(9.4, 4.6), alt=alt, presets=presets, play="r")

@@ -18,6 +18,7 @@ import ipywidgets as widgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from cfgedu.language import phrase
 from cfgedu.plots import settle
 from cfgedu.saving import DEMO
 from cfgedu.widgets.drawing import LOOK, MOVING_DPI, Drawing, Scene, Styled, drawing, moving
@@ -66,10 +67,10 @@ class LiveFigure(widgets.VBox):
         drag: Mapping[int, tuple[str | None, str | None]] | None = None,
         play: str | None = None,
     ):
-        self.controls, self.constants, self.alt = dict(controls), dict(constants or {}), alt
+        self.controls, self.constants, self.alt = dict(controls), dict(constants or {}), phrase(alt)
         self.start = {name: control.value for name, control in self.controls.items()}
         self.scene, self.size, self.seconds = scene, size, 0.0
-        self.presets = {name: self.changed_start(changes) for name, changes in (presets or {}).items()}
+        self.presets = {phrase(name): self.changed_start(changes) for name, changes in (presets or {}).items()}
         self.rest, self.drawn = None, None
         self.drawing = Drawing(scene, size, self.state)
         self.figure, self.update = self.drawing.figure, self.drawing.update
@@ -80,7 +81,8 @@ class LiveFigure(widgets.VBox):
         lines = 1 + round((len(text) + MORE) * LETTER) // width
         narrow = widgets.Layout(width="90px")
         self.picture = Picture(
-            alt=alt,
+            alt=self.alt,
+            words=[phrase("play"), phrase("pause"), phrase("as a number")],
             least=min(width, round(width * READABLE / self.drawing.letters())),
             presets=list(self.presets),
             plays=frames(play, self.controls[play]) if play else {},
@@ -92,8 +94,9 @@ class LiveFigure(widgets.VBox):
         self.readout.add_class("cfgedu-readout")
         self.working, self.error = widgets.HTML(), widgets.HTML(layout=widgets.Layout(flex="1 1 0", width="auto"))
         self.source = widgets.HTML(layout=widgets.Layout(display="none", max_width="100%"))
-        reset = widgets.Button(description="reset", tooltip="back to the first state", layout=narrow)
-        copy = widgets.Button(description="as code", tooltip="the cell that draws this picture", layout=narrow)
+        reset = widgets.Button(description=phrase("reset"), tooltip=phrase("back to the first state"), layout=narrow)
+        tip = phrase("the cell that draws this picture")
+        copy = widgets.Button(description=phrase("as code"), tooltip=tip, layout=narrow)
         reset.on_click(lambda _: self.set(**self.start))
         copy.on_click(lambda _: self.toggle_code())
         for control in self.controls.values():
@@ -153,7 +156,7 @@ class LiveFigure(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
         """What a notebook stores: the view, and for a reader without a kernel the picture, its words and the state."""
-        alt = f"{self.alt}. {INVITATION}"
+        alt = f"{self.alt}. {phrase(INVITATION)}"
         picture = {"alt": alt, "width": round(self.size[0] * MOVING_DPI)}  # as wide on the page as the live one
         bundle = {
             "text/plain": repr(self),
@@ -206,7 +209,7 @@ class LiveFigure(widgets.VBox):
     def show(self, rest: bool) -> None:
         """Update the scene and send its picture, sharp at rest; where it fails the last picture turns grey."""
         if self.seconds > SLOW:  # the last frame was slow: so will this one be
-            self.working.value = "working …"
+            self.working.value = phrase("working …")
         began, state = time.perf_counter(), self.state
         try:
             with drawing():
@@ -249,6 +252,7 @@ def frames(name: str, control: widgets.Widget) -> dict:
 
 def control(kind, name: str, **kwargs) -> widgets.Widget:
     """A labelled control with room for its name; kwargs go to the ipywidgets class."""
+    name = phrase(name)
     look = {"layout": {"width": "auto"}, "tooltip": name}  # else "null"
     return kind(description=name, **(look | kwargs))
 
@@ -264,5 +268,8 @@ def int_slider(name: str, low: int, high: int, value: int, step: int = 1, **kwar
 
 def choice(name: str, options, value, **kwargs) -> widgets.Dropdown:
     """JupyterLab keeps the arrow keys from a closed list (ipywidgets issue 3912): the tooltip tells how to open it."""
-    kwargs = {"tooltip": f"{name}: the space bar opens the list, arrows choose"} | kwargs
-    return control(widgets.Dropdown, name, options=options, value=value, **kwargs)
+    tip = phrase("{name}: the space bar opens the list, arrows choose", name=phrase(name))
+    named = [option if isinstance(option, tuple) else (str(option), option) for option in options]
+    told = [(phrase(text), own) for text, own in named]
+    options = options if told == named else told
+    return control(widgets.Dropdown, name, options=options, value=value, **({"tooltip": tip} | kwargs))

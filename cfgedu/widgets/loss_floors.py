@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from cfgedu.language import phrase
 from cfgedu.metrics import buckets
 from cfgedu.plots import GUIDED, UN, color
 from cfgedu.protocol import NULL, seeded
@@ -53,9 +54,15 @@ def loss_explorer_scene(figure, mixture: Mixture | None = None, schedule: Schedu
         show_floors(bucket, dsm_floor, eps_floor)
         eps_here, dsm_here = float(eps_floor[bucket - 1]), float(dsm_floor[bucket - 1])
         share = dsm_here * float(widths[bucket - 1]) / float(dsm_floor @ widths)
-        return (
-            f"t = {low} to {high}: floor of the eps loss {eps_here:.2g}, of the unweighted DSM loss {dsm_here:.2g}: "
-            f"{share:.0%} of that loss, from {(high - low + 1) / schedule.T:.0%} of the times"
+        return phrase(
+            "t = {low} to {high}: floor of the eps loss {eps:.2g}, of the unweighted DSM loss {dsm:.2g}: {share:.0%} "
+            "of that loss, from {part:.0%} of the times",
+            low=low,
+            high=high,
+            eps=eps_here,
+            dsm=dsm_here,
+            share=share,
+            part=(high - low + 1) / schedule.T,
         )
 
     return update
@@ -104,7 +111,7 @@ def floors_panel(ax, spans):
 
 def loss_explorer_demo(mixture: Mixture | None = None, schedule: Schedule | None = None) -> LiveFigure:
     """The demo, on the islands unless another mixture is given."""
-    labels = [("none", NULL), *((f"class {k}", k) for k in range((mixture or islands()).K))]
+    labels = [("none", NULL), *((phrase("class {label}", label=k), k) for k in range((mixture or islands()).K))]
     controls = {
         "bucket": int_slider("bucket of t", 1, len(buckets(1000)), 5),
         "label": choice("label y", labels, NULL),

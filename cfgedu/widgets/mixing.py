@@ -6,6 +6,7 @@ Arrows are drawn in eps units, score times sqrt(1 - a_t), so that they stay on t
 import torch
 from matplotlib.colors import to_rgb
 
+from cfgedu.language import phrase
 from cfgedu.plots import CLASSES, GUIDED, UN, grid, plane
 from cfgedu.protocol import NULL
 from cfgedu.schedule import Schedule, linear
@@ -44,9 +45,15 @@ def score_mixer_scene(figure, mixture: Mixture | None = None, schedule: Schedule
         show_means(s, means)
         stage.set_heights(bars, p)
         miss = [float((mean - s_un).norm()) for mean in means]
-        where = f"t = {t} (signal level {a:.3f}); s_un = ({float(s_un[0]):.2f}, {float(s_un[1]):.2f}) in eps units"
-        weights = f"posterior-weighted {miss[0]:.3f}, prior-weighted {miss[1]:.3f}, plain {miss[2]:.3f}"
-        return f"{where}; the means miss it by: {weights}"
+        return phrase(
+            "t = {t} (signal level {a:.3f}); s_un = ({x:.2f}, {y:.2f}) in eps units; the means miss it by: "
+            "posterior-weighted {posterior:.3f}, prior-weighted {prior:.3f}, plain {plain:.3f}",
+            t=t,
+            a=a,
+            x=float(s_un[0]),
+            y=float(s_un[1]),
+            **dict(zip(("posterior", "prior", "plain"), miss, strict=True)),
+        )
 
     return update
 

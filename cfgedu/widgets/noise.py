@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 
+from cfgedu.language import phrase
 from cfgedu.plots import color, plane
 from cfgedu.protocol import seeded
 from cfgedu.schedule import cosine, linear
@@ -48,9 +49,16 @@ def noise_explorer_scene(figure, mixture: Mixture | None = None):
         show_cloud(SCHEDULES[schedule].noise(x0, t, eps), path[: t + 1], label, f"$x_t$ at t = {t}, {schedule}")
         stage.set_heights(bars, p[t])
         show_curves(t, p)
-        snr = "infinite" if t == 0 else f"{a / (1 - a):.2g}"
+        snr = phrase("infinite") if t == 0 else f"{a / (1 - a):.2g}"
         chances = ", ".join(f"{v:.3f}" for v in p[t].tolist())
-        return f"t = {t}: alpha-bar = {a:.4g}, SNR = {snr}; p(y | x_t) of the star, classes 0 to {K - 1}: {chances}"
+        return phrase(
+            "t = {t}: alpha-bar = {a:.4g}, SNR = {snr}; p(y | x_t) of the star, classes 0 to {last}: {chances}",
+            t=t,
+            a=a,
+            snr=snr,
+            last=K - 1,
+            chances=chances,
+        )
 
     return update
 

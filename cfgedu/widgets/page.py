@@ -24,6 +24,7 @@ class Picture(anywidget.AnyWidget):
     alt = traitlets.Unicode().tag(sync=True)
     least = traitlets.Int().tag(sync=True)  # pixels; in a window that is narrower the picture scrolls
     presets = traitlets.List(traitlets.Unicode()).tag(sync=True)  # their names
+    words = traitlets.List(traitlets.Unicode()).tag(sync=True)  # "play", "pause", "as a number" as the reader says
     plays = traitlets.Dict().tag(sync=True)  # {"name", "label", "values"} of the control that the play button moves
     panels = traitlets.List().tag(sync=True)  # {"box", "x", "y"}: see `panel`
 

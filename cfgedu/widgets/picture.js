@@ -55,17 +55,17 @@ function dragPad({ box, x, y }, frame, send) {
 }
 
 // Plays a control from the first of its values to the last, stops there, and begins again from the first.
-function player({ name, label, values }, row, wire) {
+function player({ name, label, values }, [play, pause], row, wire) {
   const button = element("button", "cfgedu-button cfgedu-play", row)
   let at = 0, timer = null, due = false
   const playing = () => timer !== null
-  const [still, moving] = ["▶ play", "❚❚ pause"].map(sign => { // one on the other: the button keeps its width
+  const [still, moving] = [`▶ ${play}`, `❚❚ ${pause}`].map(sign => { // one on the other: the button keeps its width
     const part = element("span", "", button)
     part.textContent = `${sign} ${label}`
     return part
   })
   const show = () => [still, moving].forEach(part => part.classList.toggle("cfgedu-unseen", (part === moving) !== playing()))
-  const name_it = () => button.setAttribute("aria-label", `${playing() ? "pause" : "play"} ${label}`)
+  const name_it = () => button.setAttribute("aria-label", `${playing() ? pause : play} ${label}`)
   const stop = () => { clearTimeout(timer); [timer, due] = [null, false]; show(); name_it() }
   const step = () => {
     wire.go({ state: { [name]: values[at] } })
@@ -88,7 +88,7 @@ function player({ name, label, values }, row, wire) {
 }
 
 // The controls of a demo get their label as accessible name, and a slider what its readout says as the text of its value.
-function nameControls(demo) {
+function nameControls(demo, asNumber) {
   const put = (part, name, text) => { if (part.getAttribute(name) !== text) part.setAttribute(name, text) }
   for (const box of demo.querySelectorAll(".widget-inline-hbox")) {
     const label = box.querySelector(".widget-label")?.textContent.trim()
@@ -97,7 +97,7 @@ function nameControls(demo) {
     put(part, "aria-label", label)
     const readout = box.querySelector(".widget-readout")
     if (readout) {
-      put(readout, "aria-label", `${label}, as a number`)
+      put(readout, "aria-label", `${label}, ${asNumber}`)
       if (part.matches("[role=slider]")) put(part, "aria-valuetext", readout.textContent.trim())
     }
   }
@@ -119,7 +119,7 @@ function render({ model, el }) {
   show()
 
   for (const panel of model.get("panels")) dragPad(panel, frame, state => wire.go({ state }))
-  const play = model.get("plays").name && player(model.get("plays"), row, wire)
+  const play = model.get("plays").name && player(model.get("plays"), model.get("words"), row, wire)
   for (const name of model.get("presets")) {
     const button = element("button", "cfgedu-button", row)
     button.textContent = name
@@ -128,14 +128,15 @@ function render({ model, el }) {
   row.hidden = !row.childElementCount
 
   let demo = null
-  const watcher = new MutationObserver(() => nameControls(demo))
+  const asNumber = model.get("words")[2]
+  const watcher = new MutationObserver(() => nameControls(demo, asNumber))
   const other = event => { // a hand on anything else ends the playing
     if (play && !play.button.contains(event.target) && !["Tab", "Shift"].includes(event.key)) play.rewind()
   }
   const attached = new ResizeObserver(() => { // the first time that it has a size, it is in the page
     if (!(demo = el.closest(".cfgedu-live"))) return
     attached.disconnect()
-    nameControls(demo)
+    nameControls(demo, asNumber)
     const attributeFilter = ["aria-valuetext", "aria-label"]
     watcher.observe(demo, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter })
     for (const kind of ["pointerdown", "keydown"]) demo.addEventListener(kind, other, true)

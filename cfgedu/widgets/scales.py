@@ -4,6 +4,7 @@ import torch
 from matplotlib.axes import Axes
 
 from cfgedu.guidance import guided, null_pair, w_from_r
+from cfgedu.language import phrase
 from cfgedu.plots import CLASSES, GUIDED, UN, G, plane
 from cfgedu.protocol import seeded
 from cfgedu.samplers import ddim_step, sample
@@ -65,9 +66,14 @@ def scales_scene(figure):
         here.set_xdata([r, r])
         note.set_text(f"r = {r:.1f}")
         right_class = float((mixture.posterior(x).argmax(1) == y).float().mean())
-        library = f"{r:g}" if r > 1 else "cannot do this" if r < 1 else "1 (or less)"
-        names = f"r = {r:g}, w = {w_from_r(r):.2g}, guidance_scale: {library}"
-        return f"{names}; landed in the class asked for: {right_class:.0%}"
+        library = f"{r:g}" if r > 1 else phrase("cannot do this") if r < 1 else phrase("1 (or less)")
+        return phrase(
+            "r = {r:g}, w = {w:.2g}, guidance_scale: {library}; landed in the class asked for: {share:.0%}",
+            r=r,
+            w=w_from_r(r),
+            library=library,
+            share=right_class,
+        )
 
     return update
 
@@ -75,6 +81,12 @@ def scales_scene(figure):
 def scales_demo() -> LiveFigure:
     controls = {"r": slider("scale r", LOW, HIGH, 1.0)}
     alt = "Three guidance scales on one number line, and the guided samples"
-    places = {"below zero": -1.0, "no label": 0.0, "plain label": 1.0, "r = 4": 4.0, "r = 8": 8.0}
-    look = {"presets": {name: {"r": r} for name, r in places.items()}, "drag": {0: ("r", None)}, "play": "r"}
+    presets = {
+        "below zero": {"r": -1.0},
+        "no label": {"r": 0.0},
+        "plain label": {"r": 1.0},
+        "r = 4": {"r": 4.0},
+        "r = 8": {"r": 8.0},
+    }
+    look = {"presets": presets, "drag": {0: ("r", None)}, "play": "r"}
     return LiveFigure(scales_scene, controls, size=(9.6, 4.6), alt=alt, **look)

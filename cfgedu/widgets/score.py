@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from matplotlib.colors import to_rgb
 
+from cfgedu.language import phrase
 from cfgedu.plots import GUIDED, grid, plane
 from cfgedu.protocol import NULL
 from cfgedu.schedule import Schedule, linear
@@ -52,8 +53,9 @@ def score_explorer_scene(figure, schedule: Schedule | None = None):
         x0 = schedule.x0(x, t, eps[-1:])
         show_belief(grey(log_clean), (log_belief - log_belief.max()).exp()[:, None], x, x0)
         four = {"score": score[-1:], "eps": eps[-1:], "x0": x0, "v": schedule.v(x, t, eps[-1:])}
-        readout = ", ".join(f"{name} = ({u:.2f}, {v:.2f})" for name, ((u, v),) in four.items())
-        return f"t = {t} (signal level {a:.3f}), longest arrow {longest:.2g}; at x_t = ({px:.2f}, {py:.2f}): {readout}"
+        told = ", ".join(f"{phrase(name)} = ({u:.2f}, {v:.2f})" for name, ((u, v),) in four.items())
+        said = "t = {t} (signal level {a:.3f}), longest arrow {longest:.2g}; at x_t = ({px:.2f}, {py:.2f}): {told}"
+        return phrase(said, t=t, a=a, longest=longest, px=px, py=py, told=told)
 
     return update
 

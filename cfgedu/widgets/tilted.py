@@ -9,6 +9,7 @@ from matplotlib.collections import PolyCollection
 from torch import Tensor
 
 from cfgedu.guidance import guided, null_pair
+from cfgedu.language import phrase
 from cfgedu.plots import GUIDED, LIM, color, grid, plane
 from cfgedu.protocol import seeded
 from cfgedu.samplers import SAMPLERS, Step, ddim_step, sample
@@ -57,8 +58,16 @@ def tilted_against_guided_scene(figure, mixture: Mixture | None = None, schedule
             show(color(label), outlines, x, ellipse(island, axis), (mean, along, across))
             found.append(f"{mean:.2f}; {along:.3f}, {across:.3f}")
         third.set_text(f"guidance, {sampler}")
-        words = " | ".join(f"{name} {text}" for name, text in zip(["tilted", "DDIM", sampler], found, strict=True))
-        return f"r = {r:.2f}, class {label}. Near island, mean distance; variance along, across: {words}"
+        return phrase(
+            "r = {r:.2f}, class {label}. Near island, mean distance; variance along, across: tilted {tilted} | "
+            "DDIM {ddim} | {sampler} {other}",
+            **{
+                "r": r,
+                "label": label,
+                "sampler": sampler,
+                **dict(zip(("tilted", "ddim", "other"), found, strict=True)),
+            },
+        )
 
     return update
 

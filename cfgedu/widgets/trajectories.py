@@ -6,6 +6,7 @@ import ipywidgets as widgets
 import torch
 from matplotlib.collections import LineCollection
 
+from cfgedu.language import phrase
 from cfgedu.plots import GUIDED, color, plane, strip
 from cfgedu.protocol import seeded
 from cfgedu.samplers import SAMPLERS, ddim_step, trajectory
@@ -58,7 +59,15 @@ def trajectory_player_scene(figure, mixture: Mixture | None = None, schedule: Sc
         title.set_text(f"{name}: t = {t}")
         a = float(schedule.alpha_bar[t])
         got, exact = float(x[i].square().sum(1).mean()) ** 0.5, (a * mean_square + 2 * (1 - a)) ** 0.5
-        return f"{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}"
+        return phrase(
+            "{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}",
+            name=name,
+            i=i,
+            steps=steps,
+            t=t,
+            got=got,
+            exact=exact,
+        )
 
     return update
 
@@ -73,7 +82,9 @@ def trajectory_player_demo(mixture: Mixture | None = None, schedule: Schedule | 
     }
     alt = "A cloud of points and some of their paths from noise at time T to data at time 0, under the chosen sampler"
     presets = {f"DDIM, eta = {eta:g}": {"sampler": "DDIM", "eta": eta} for eta in (0.0, 1.0)}
-    presets |= {f"{name}, 5 steps": {"sampler": name, "steps": 5, "progress": 100} for name in SAMPLERS}
+    presets |= {
+        phrase("{sampler}, 5 steps", sampler=name): {"sampler": name, "steps": 5, "progress": 100} for name in SAMPLERS
+    }
     scene = bound(trajectory_player_scene, mixture=mixture, schedule=schedule)
     demo = LiveFigure(scene, controls, size=(9.6, 4.6), alt=alt, presets=presets, play="progress")
     widgets.dlink((controls["sampler"], "value"), (controls["eta"], "disabled"), lambda name: name != "DDIM")

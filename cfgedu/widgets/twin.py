@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from cfgedu.guidance import guidance_vector, null_pair
+from cfgedu.language import phrase
 from cfgedu.plots import UN, G, class_map, color, grid, plane
 from cfgedu.protocol import Pair, seeded
 from cfgedu.schedule import Schedule, linear
@@ -46,9 +47,15 @@ def twin_heads_scene(
         errors = [percent(float((u - exact).square().mean() / signal)) for u in learned]
         sizes = [percent(float(u.square().mean() / signal)) for u in learned]
         show(stage.square(p), label, FIELDS[shown], [u[: len(points)] for u in found], errors)
-        late, leaky = (f"error {error}, size {size}" for error, size in zip(errors, sizes))
-        words = f"late fusion: {late}; leaky: {leaky}"
-        return f"t = {t}, class {label}, {shown}; exact mean square {float(signal):.2g}. {words}"
+        return phrase(
+            "t = {t}, class {label}, {shown}; exact mean square {signal:.2g}. late fusion: error {late}, size {size}; "
+            "leaky: error {leaky}, size {other}",
+            t=t,
+            label=label,
+            shown=phrase(shown),
+            signal=float(signal),
+            **dict(zip(("late", "leaky", "size", "other"), [*errors, *sizes], strict=True)),
+        )
 
     return update
 
@@ -86,7 +93,7 @@ def field(pair: Pair, schedule: Schedule, shown: str):
 
 def percent(share: float) -> str:
     """0.063 as 6.3%; far above 1 as a multiple, since at large t the exact g is smaller than any network's error."""
-    return f"{100 * share:.1f}%" if share < 9.995 else f"{share:.2g} times"
+    return f"{100 * share:.1f}%" if share < 9.995 else phrase("{share:.2g} times", share=share)
 
 
 def twin_heads_demo(
@@ -101,7 +108,7 @@ def twin_heads_demo(
     }
     alt = "One field three times, exact, of a late-fusion twin and of a leaky twin, over the probability of the class"
     other = {"shown": "unconditional score"}
-    presets = {f"no label, class {k}": {**other, "label": k} for k in range(2)}
-    presets |= {f"g at t = {t}": {"t": t} for t in (1000, 600, 250)}
+    presets = {phrase("no label, class {label}", label=k): {**other, "label": k} for k in range(2)}
+    presets |= {phrase("g at t = {t}", t=t): {"t": t} for t in (1000, 600, 250)}
     presets = {} if schedule else presets
     return LiveFigure(scene, controls, size=(9.6, 3.8), alt=alt, presets=presets, play="t")
