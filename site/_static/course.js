@@ -22,6 +22,17 @@
   unfold();
   addEventListener("hashchange", unfold);
 
+  // In another language, a page opens where the reader is: the cells have the same names there.
+  function here() {
+    const passed = [...document.querySelectorAll(".cfgedu-anchor[id]")].filter((anchor) => {
+      return anchor.getBoundingClientRect().top < innerHeight / 3;
+    });
+    return passed.length && scrollY > 0 ? `#${passed.at(-1).id}` : "";
+  }
+  for (const link of document.querySelectorAll(".cfgedu-languages a")) {
+    link.addEventListener("click", () => { link.href = link.href.split("#")[0] + here(); });
+  }
+
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
