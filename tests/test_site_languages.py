@@ -1,4 +1,4 @@
-"""The web edition in several languages: the ways between its pages, its search, and formulas with their particles."""
+"""The web edition in several languages: the ways between its pages, its search, formulas with particles; its print."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.site import needs_node, node
+from tests.site import chromium, needs_node, node
 from tests.test_site_pages import ENGLISH, OTHERS, every, module, with_the_extra  # noqa: F401
 
 STEMS = {
@@ -103,3 +103,14 @@ def test_korean_search_finds(every, word, page):  # noqa: F811
         places = index[table].get(term, [])
         found += places if isinstance(places, list) else [places]
     assert page in {index["docnames"][place].split("/")[-1] for place in found}
+
+
+@with_the_extra
+@pytest.mark.parametrize("language", [ENGLISH, *OTHERS])
+def test_the_cheat_sheet_prints_on_two_pages(every, language):  # noqa: F811
+    folder = every[0] if language == ENGLISH else every[0] / language
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto((folder / "docs/cheatsheet.html").as_uri())
+        printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type /Page\b(?!s)", printed)) == 2

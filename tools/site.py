@@ -26,14 +26,14 @@ from cfgedu.saving import DEMO
 from tools import translation
 from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
 from tools.site_data import write_scripts
-from tools.site_pages import front, gallery, headings_of, questions, rows, sections, solutions_list, symbols
+from tools.site_pages import front, gallery, headings_of, questions, rows, sections, sheet, solutions_list, symbols
 from tools.student import bare
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
 ENGLISH = "en"
-AS_THEY_ARE = ("cheatsheet", "diffusers", "teaching")  # pages of docs/ that need nothing done to them
+AS_THEY_ARE = ("diffusers", "teaching")  # pages of docs/ that need nothing done to them
 
 
 # ---------------------------------------------------------------- figures
@@ -157,6 +157,7 @@ def pages(root, jobs, language=ENGLISH):
         "symbols.md": symbols(parts),
         "gallery.md": gallery(entries),
         "docs/questions.md": questions(text("docs/questions.md")),
+        "docs/cheatsheet.md": sheet(text("docs/cheatsheet.md")),
         **{f"docs/{name}.md": text(f"docs/{name}.md") for name in AS_THEY_ARE},
         "notebooks/solutions/index.md": solutions_list(answers),
     }

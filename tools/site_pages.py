@@ -76,6 +76,12 @@ def symbols(parts):
     return f"# {phrase('Symbols')}\n\n{parts['Symbols']}\n"
 
 
+def sheet(text):
+    """docs/cheatsheet.md with a mark by which the style prints it on two pages."""
+    title, rest = text.split("\n", 1)
+    return f'{title}\n\n<div class="cfgedu-sheet"></div>\n{rest}'
+
+
 def questions(text):
     """docs/questions.md with a heading for each question, and with links to the sections of notebooks that it names."""
 
