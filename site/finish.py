@@ -4,6 +4,7 @@ import re
 
 from sphinx.util.osutil import relative_uri
 
+from cfgedu.language import phrase
 from tools.site_data import STYLE, scripts_of
 
 NAMES = {"en": "English", "ko": "한국어"}
@@ -21,6 +22,7 @@ def touch(app, pagename, templatename, context, doctree):
     scripts = scripts_of(re.findall(r'data-demo="(\w+)"', body))
     context["demo_scripts"] = [relative_uri(here, f"{home}js/{name}") for name in scripts]
     context["demo_style"] = relative_uri(here, f"{home}js/{STYLE}") if scripts else None
+    context["gone"] = phrase("The server has ended. What this page has loaded stays alive; nothing more can come.")
     folders = {other: "" if other == "en" else f"{other}/" for other in app.config.languages}
     context["other_languages"] = [
         (other, NAMES.get(other, other), relative_uri(here, f"{home}{folder}{here}"))

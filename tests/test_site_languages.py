@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.site import chromium, needs_node, node
-from tests.test_site_pages import ENGLISH, OTHERS, every, module, with_the_extra  # noqa: F401
+from tests.site import OTHERS, chromium, module, needs_node, node, with_the_extra
+from tools.site import ENGLISH
 
 STEMS = {
     "규칙을": "규칙", "규칙": "규칙", "가이던스에서는": "가이던스", "모드가": "모드", "네트워크입니다": "네트워크",
@@ -59,7 +59,7 @@ def test_a_short_formula_keeps_its_bracket_and_particle(before, tex, behind, hel
 
 @with_the_extra
 @pytest.mark.parametrize("language", OTHERS)
-def test_each_page_leads_to_itself_in_the_other_language_at_the_same_place(every, language):  # noqa: F811
+def test_each_page_leads_to_itself_in_the_other_language_at_the_same_place(every, language):
     out, made = every
     pages = [page for page in made if page.relative_to(out).parts[0] not in OTHERS and page.name != "search.html"]
     for page in pages:
@@ -74,7 +74,7 @@ def test_each_page_leads_to_itself_in_the_other_language_at_the_same_place(every
 
 @with_the_extra
 @pytest.mark.parametrize("language", OTHERS)
-def test_pages_of_all_languages_share_figures_and_scripts(every, language):  # noqa: F811
+def test_pages_of_all_languages_share_figures_and_scripts(every, language):
     out, _ = every
     assert not (out / language / "figures").exists()
     assert not (out / language / "js").exists()
@@ -95,7 +95,7 @@ def test_pages_of_all_languages_share_figures_and_scripts(every, language):  # n
         ("버그", "16_repair_a_broken_cfg"), ("노이즈가", "01_noise"), ("신호", "01_noise"),
     ],
 )  # fmt: skip
-def test_korean_search_finds(every, word, page):  # noqa: F811
+def test_korean_search_finds(every, word, page):
     text = (every[0] / "ko/searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
     term, found = module("korean").Korean({}).stem(word), []
@@ -107,7 +107,7 @@ def test_korean_search_finds(every, word, page):  # noqa: F811
 
 @with_the_extra
 @pytest.mark.parametrize("language", [ENGLISH, *OTHERS])
-def test_the_cheat_sheet_prints_on_two_pages(every, language):  # noqa: F811
+def test_the_cheat_sheet_prints_on_two_pages(every, language):
     folder = every[0] if language == ENGLISH else every[0] / language
     with chromium() as browser:
         page = browser.new_page()

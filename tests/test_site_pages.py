@@ -5,13 +5,10 @@ The build is asked for by the first test that needs it, and takes some fifteen s
 
 import base64
 import gzip
-import importlib.util
 import io
 import json
 import re
 import shutil
-import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,9 +20,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from cfgedu.saving import DEMO
-from tools import site_cells, site_pages, translation
+from tests.site import OTHERS, Reader, module, with_the_extra
+from tools import site_cells, site_pages
 from tools.site import ENGLISH, notebooks_in, pages, smaller
-from tools.site import built as built_site
 from tools.site_cells import Picture
 from tools.site_data import STYLE, lean, scripts_of
 
@@ -34,20 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "site"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PARTS = site_pages.sections(README)
-OTHERS = [language for language in translation.languages() if translation.finished(language)]
 LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-NEEDED = ("sphinx", "myst_parser", "furo", "playwright")
-with_the_extra = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, NEEDED)), reason="`course.py site` installs what builds the site"
-)
 KILOBYTES = {"page": 80, "figures": 520, "demos": 25}  # compressed; figures stay below 400 where they can
-
-
-def module(name):
-    """A module of the folder site/, which is no package."""
-    if str(SITE) not in sys.path:
-        sys.path.append(str(SITE))
-    return importlib.import_module(name)
 
 
 def picture(png, cell, width):
@@ -286,31 +271,6 @@ def test_a_page_leaves_out_comments_and_nothing_else(script):
 
 
 # ---------------------------------------------------------------- the built site
-
-
-class Reader(HTMLParser):
-    """What a page holds: its elements by name, its ids."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.ids = {}, []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        self.elements.setdefault(tag, []).append(given)
-        self.ids += [given["id"]] if "id" in given else []
-
-    def all(self, *tags):
-        return [given for tag in tags for given in self.elements.get(tag, ())]
-
-
-@pytest.fixture(scope="module")
-def every(tmp_path_factory):
-    """(folder, {path: Reader}) of the site in all its languages; one build for all tests."""
-    out = tmp_path_factory.mktemp("web") / "site"
-    assert built_site([ENGLISH, *OTHERS], out) == ""
-    return out, {path: Reader(path.read_text(encoding="utf-8")) for path in sorted(out.rglob("*.html"))}
 
 
 @pytest.fixture

@@ -142,7 +142,8 @@ def pages(root, jobs, language=ENGLISH):
             made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, f"../{above}", drawn))
         for cell, output in demos_of(notebook):
             shown = drawn[cell.id]._replace(address=above + drawn[cell.id].address)
-            entries.append((name[:2], titles[name], f"notebooks/{name}", output.data[DEMO], shown))
+            told, demo = cell.metadata["demo"], output.data[DEMO]
+            entries.append((name[:2], titles[name], f"notebooks/{name}", told, demo, shown))
     for name, notebook in answers.items():
         picture = painter(jobs, f"solutions-{name}", f"../../{above}", {})
         with way_back(f"solutions/{name}"):
@@ -249,6 +250,20 @@ def told(out, seconds):
     )
 
 
+def checked(warnings):
+    if warnings:
+        print(warnings, file=sys.stderr)
+        sys.exit("The site is built, with the warnings above.")
+
+
+def make():
+    """Builds the pages of all languages in build/site, and tells so."""
+    began = time.monotonic()
+    spoken = [language for language in translation.languages() if translation.finished(language)]
+    checked(built([ENGLISH, *spoken]))
+    print(told(OUT, time.monotonic() - began))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="course.py site", description=__doc__.splitlines()[0])
     parser.add_argument("--open", action="store_true", help="show it in the browser")
@@ -256,18 +271,10 @@ def main():
     parser.add_argument("--languages", nargs="*", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=OUT, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    began = time.monotonic()
     if options.language:
-        warnings = build(options.out, ROOT, options.language, options.languages)
-    else:
-        spoken = [language for language in translation.languages() if translation.finished(language)]
-        warnings = built([ENGLISH, *spoken])
-    if warnings:
-        print(warnings, file=sys.stderr)
-        sys.exit("The site is built, with the warnings above.")
-    if options.language:
+        checked(build(options.out, ROOT, options.language, options.languages))
         return
-    print(told(OUT, time.monotonic() - began))
+    make()
     if options.open:
         webbrowser.open((OUT / "index.html").as_uri())
 

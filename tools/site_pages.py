@@ -7,7 +7,7 @@ import html
 import re
 
 from cfgedu.language import phrase
-from tools.site_cells import alt_of, demo_figure, image, links, title_of
+from tools.site_cells import alt_of, anchor, demo_figure, image, links, title_of
 
 ROW = re.compile(r"^\| \[(\d\d) (.+?)\]\((.+?)\.ipynb\) \| (.+) \|$", re.MULTILINE)
 
@@ -96,20 +96,21 @@ def questions(text):
 
 
 def gallery(entries):
-    """All demos, small and then each at its full width: entries holds (number, title, page, demo, picture) for each."""
+    """All demos, small and then each at its full width: entries holds (number, title, page, told, demo, picture) for
+    each; `told` is {"name": ..., "words": ...}, with what the demo is called and what to try in it.
+    """
     small, large = [], []
-    for number, title, page, demo, picture in entries:
-        name, alt = f"demo-{number}", alt_of(demo)
-        text = html.escape(f"{number} {title}")
-        small.append(f'<a class="cfgedu-thumb" href="#{name}">{image(picture, alt)}<span>{text}</span></a>')
-        head = f'<div class="cfgedu-anchor" id="{name}"></div>\n\n## {number} {title}'
+    for number, title, page, told, demo, picture in entries:
+        name, text = f"demo-{number}", html.escape(phrase(told["name"]))
+        shown = f"{image(picture, alt_of(demo))}<span><b>{number} {text}</b> {html.escape(title)}</span>"
+        small.append(f'<a class="cfgedu-thumb" href="#{name}">{shown}</a>')
         where = phrase("Where the text speaks of it")
         place = f'<p class="cfgedu-actions"><a href="{page}.html#demo-{demo["demo"]}">{where}</a></p>'
-        large += [head, alt, demo_figure(demo, picture), place]
+        large += [f"## {number} {phrase(told['name'])}", anchor(name), phrase(told["words"])]
+        large += [demo_figure(demo, picture), place]
     opening = f"# {phrase('All demos')}\n\n" + phrase(
-        "Each demo of the course, in the order of the notebooks. Most of them are live in the page: move their "
-        "controls, or drag a point; *full screen* is for a class or a talk. A demo that needs trained networks is a "
-        "picture here, and is live in its notebook."
+        "The demos of the course, in the order of its notebooks. They are live in the page: move their controls, or "
+        "drag a point; *full screen* is for a class or a talk."
     )
     thumbs = "\n".join(['<div class="cfgedu-gallery">', *small, "</div>"])
     return "\n\n".join([opening, thumbs, *large]) + "\n"

@@ -21,7 +21,7 @@ from tools.clean import kept_by_git  # noqa: E402
 from tools.published import ORIGINALS  # noqa: E402
 
 SOLUTIONS = "notebooks/solutions"
-LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md", "site", "tools/site.py")
+LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md", "site", "tools/site.py", "tools/play.py")
 LEFT_OUT += (ORIGINALS,)  # it holds the solutions too
 NOT_OURS = ("build", "runs", "mine", "__pycache__")  # what is made on a learner's machine, in a copy without git
 NOTES = {  # where links of the copy lead
