@@ -99,7 +99,7 @@ WORDS = {
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
     "update": Word("learn", "take what is new; your notebooks go to mine/", ["tools/update.py", "update"], bare=True),
     "restore": Word("learn", "bring notebooks back; yours go to mine/", ["tools/update.py", "restore"], bare=True),
-    "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "play"),
+    "play": Word("teach", "serve the demos alone, without code, for a class or a talk", ["tools/play.py"], "site"),
     "zip": Word("teach", "pack the course for a class without git", ["tools/update.py", "zip"], bare=True),
     "grade": Word("teach", "run handed-in notebooks, tell which exercises are right", ["tools/grade.py"], here=True),
     "student": Word("teach", "write a copy without solutions and outputs", ["tools/student.py"], here=True),

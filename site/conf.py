@@ -8,8 +8,7 @@ sys.path.insert(0, HERE)
 
 project = "Classifier-free guidance"
 html_title = project
-language = os.environ.get("CFGEDU_SITE_LANGUAGE", "en")
-extensions = ["myst_parser", "formulas", "finish"]
+extensions = ["myst_parser", "formulas", "finish", "korean"]
 templates_path = [os.path.join(HERE, "templates")]
 
 myst_enable_extensions = ["dollarmath"]

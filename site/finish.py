@@ -1,8 +1,13 @@
-"""A Sphinx extension: the last touches on each page, and the scripts of its demos."""
+"""A Sphinx extension: the last touches on each page, the scripts of its demos, and the ways to its other languages."""
 
 import re
 
+from sphinx.util.osutil import relative_uri
+
+from cfgedu.language import phrase
 from tools.site_data import STYLE, scripts_of
+
+NAMES = {"en": "English", "ko": "한국어"}
 
 
 def touch(app, pagename, templatename, context, doctree):
@@ -12,10 +17,20 @@ def touch(app, pagename, templatename, context, doctree):
     # Sphinx calls the captions of the contents headings, and does not say of which level.
     tree = context.get("furo_navigation_tree", "")
     context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    language, here = app.config.language, f"{pagename}.html"
+    home = "" if language == "en" else "../"  # the figures and scripts of all languages are the English ones
     scripts = scripts_of(re.findall(r'data-demo="(\w+)"', body))
-    context["demo_scripts"] = [f"js/{name}" for name in scripts]
-    context["demo_style"] = f"js/{STYLE}" if scripts else None
+    context["demo_scripts"] = [relative_uri(here, f"{home}js/{name}") for name in scripts]
+    context["demo_style"] = relative_uri(here, f"{home}js/{STYLE}") if scripts else None
+    context["gone"] = phrase("The server has ended. What this page has loaded stays alive; nothing more can come.")
+    folders = {other: "" if other == "en" else f"{other}/" for other in app.config.languages}
+    context["other_languages"] = [
+        (other, NAMES.get(other, other), relative_uri(here, f"{home}{folder}{here}"))
+        for other, folder in folders.items()
+        if other != language
+    ]
 
 
 def setup(app):
+    app.add_config_value("languages", [], "html", list)
     app.connect("html-page-context", touch, priority=900)  # after the theme

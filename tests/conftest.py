@@ -45,3 +45,14 @@ def pytest_cmdline_main(config):
 def pytest_collection_modifyitems(items):
     """Notebooks first, since a file is one worker's: what begins last should be short."""
     items.sort(key=lambda item: item.path.suffix != ".ipynb")
+
+
+@pytest.fixture(scope="session")
+def every(tmp_path_factory):
+    """(folder, {path: Reader}) of the web edition in all its languages; one build for all tests."""
+    from tests.site import OTHERS, Reader
+    from tools.site import ENGLISH, built
+
+    out = tmp_path_factory.mktemp("web") / "site"
+    assert built([ENGLISH, *OTHERS], out) == ""
+    return out, {path: Reader(path.read_text(encoding="utf-8")) for path in sorted(out.rglob("*.html"))}

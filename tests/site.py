@@ -5,15 +5,24 @@ import importlib.util
 import json
 import os
 import subprocess
+import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from tools import translation
 from tools.browser import QUIET, find_browser
 from tools.site_data import STYLE, scripts_of, write_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
+SITE = ROOT / "site"
+OTHERS = [language for language in translation.languages() if translation.finished(language)]
+NEEDED = ("sphinx", "myst_parser", "furo", "playwright")
+with_the_extra = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, NEEDED)), reason="`course.py site` installs what builds the site"
+)
 
 PLAYWRIGHT = importlib.util.find_spec("playwright")
 needs_node = pytest.mark.skipif(
@@ -63,3 +72,27 @@ def bare_page(folder: Path, names) -> Path:
         f"{head}{style}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8"
     )
     return page
+
+
+def module(name):
+    """A module of the folder site/, which is no package."""
+    if str(SITE) not in sys.path:
+        sys.path.append(str(SITE))
+    return importlib.import_module(name)
+
+
+class Reader(HTMLParser):
+    """What a page holds: its elements by name, its ids."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.ids = {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.elements.setdefault(tag, []).append(given)
+        self.ids += [given["id"]] if "id" in given else []
+
+    def all(self, *tags):
+        return [given for tag in tags for given in self.elements.get(tag, ())]

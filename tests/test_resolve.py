@@ -54,7 +54,7 @@ def test_every_python_and_system_has_its_place():
 
 def test_everything_that_pyproject_names_is_asked_for():
     asked = [Requirement(line).name for line in resolve.requirements(PYPROJECT)]
-    assert {"setuptools", "torch", "pytest", "playwright", "voila", "diffusers"} <= set(asked)
+    assert {"setuptools", "torch", "pytest", "playwright", "sphinx", "diffusers"} <= set(asked)
     groups = [PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"].values()]
     assert len(asked) == sum(map(len, groups)) + len(PYPROJECT["build-system"]["requires"])
 

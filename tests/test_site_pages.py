@@ -5,13 +5,10 @@ The build is asked for by the first test that needs it, and takes some fifteen s
 
 import base64
 import gzip
-import importlib.util
 import io
 import json
 import re
 import shutil
-import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,8 +20,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from cfgedu.saving import DEMO
+from tests.site import OTHERS, Reader, module, with_the_extra
 from tools import site_cells, site_pages
-from tools.site import build, notebooks_in, pages, smaller
+from tools.site import ENGLISH, notebooks_in, pages, smaller
 from tools.site_cells import Picture
 from tools.site_data import STYLE, lean, scripts_of
 
@@ -32,19 +30,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated. Check CHANGES f
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "site"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PARTS = site_pages.sections(README)
 LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-NEEDED = ("sphinx", "myst_parser", "furo", "playwright")
-with_the_extra = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, NEEDED)), reason="`course.py site` installs what builds the site"
-)
 KILOBYTES = {"page": 80, "figures": 520, "demos": 25}  # compressed; figures stay below 400 where they can
-
-
-def module(name):
-    """A module of the folder site/, which is no package."""
-    if str(SITE) not in sys.path:
-        sys.path.append(str(SITE))
-    return importlib.import_module(name)
 
 
 def picture(png, cell, width):
@@ -217,7 +205,7 @@ def drawing():
 def test_the_map_names_every_notebook_with_its_minutes():
     lessons = notebooks_in(ROOT / "notebooks", LESSONS)
     minutes = {name[:2]: site_cells.minutes_of(notebook) for name, notebook in lessons.items()}
-    text = site_pages.front(README, minutes, "<figure></figure>")
+    text = site_pages.front(PARTS, minutes, "<figure></figure>")
     table = re.findall(r"^\| \[(\d\d) .+\]\(notebooks/(.+)\.md\) \| .+ \| (\d+) \|$", text, re.MULTILINE)
     assert [(number, int(count)) for number, _, count in table] == list(minutes.items())
     assert [name for _, name, _ in table] == list(lessons)
@@ -229,7 +217,7 @@ def test_the_map_names_every_notebook_with_its_minutes():
 
 
 def test_symbols_are_the_readmes():
-    assert site_pages.symbols(README).count("\n|") == 11  # nine rows under a head of two lines
+    assert site_pages.symbols(PARTS).count("\n|") == 11  # nine rows under a head of two lines
 
 
 def test_questions_lead_to_the_sections_they_name():
@@ -285,29 +273,11 @@ def test_a_page_leaves_out_comments_and_nothing_else(script):
 # ---------------------------------------------------------------- the built site
 
 
-class Reader(HTMLParser):
-    """What a page holds: its elements by name, its ids."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.ids = {}, []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        self.elements.setdefault(tag, []).append(given)
-        self.ids += [given["id"]] if "id" in given else []
-
-    def all(self, *tags):
-        return [given for tag in tags for given in self.elements.get(tag, ())]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """(folder, {path: Reader}) of the site; one build for all tests."""
-    out = tmp_path_factory.mktemp("web") / "site"
-    assert build(out) == ""
-    return out, {path: Reader(path.read_text(encoding="utf-8")) for path in sorted(out.rglob("*.html"))}
+@pytest.fixture
+def built(every):
+    """(folder, {path: Reader}) of the English pages."""
+    out, made = every
+    return out, {page: read for page, read in made.items() if page.relative_to(out).parts[0] not in OTHERS}
 
 
 def loads(read):
@@ -338,8 +308,8 @@ def test_every_page_is_there_and_in_order(built):
 
 
 @with_the_extra
-def test_every_picture_has_words_and_a_place_kept_for_it(built):
-    pictures = [given for read in built[1].values() for given in read.all("img")]
+def test_every_picture_has_words_and_a_place_kept_for_it(every):
+    pictures = [given for read in every[1].values() for given in read.all("img")]
     assert len(pictures) > 100
     assert [given["src"] for given in pictures if len(given.get("alt", "").split()) < 4] == []
     assert [given["src"] for given in pictures if not (given["width"].isdigit() and given["height"].isdigit())] == []
@@ -347,8 +317,8 @@ def test_every_picture_has_words_and_a_place_kept_for_it(built):
 
 
 @with_the_extra
-def test_every_link_inside_leads_somewhere(built):
-    made = built[1]
+def test_every_link_inside_leads_somewhere(every):
+    made = every[1]
     ids = {page: set(read.ids) for page, read in made.items()}
     broken = []
     for page, read in made.items():
@@ -364,8 +334,8 @@ def test_every_link_inside_leads_somewhere(built):
 
 
 @with_the_extra
-def test_nothing_is_loaded_from_elsewhere(built):
-    out, made = built
+def test_nothing_is_loaded_from_elsewhere(every):
+    out, made = every
     for page, read in made.items():
         for address in loads(read):
             place = urlsplit(address)
@@ -376,7 +346,7 @@ def test_nothing_is_loaded_from_elsewhere(built):
 
 
 @with_the_extra
-def test_a_page_is_light(built):
+def test_a_page_is_light(every):
     """Compressed, with its styles and scripts, without figures and fonts; demos' scripts and figures have their own."""
     weight = {}
 
@@ -385,10 +355,10 @@ def test_a_page_is_light(built):
             weight[path] = len(gzip.compress(path.read_bytes())) / 1000
         return weight[path]
 
-    for page, read in built[1].items():
+    for page, read in every[1].items():
         files = [(page.parent / urlsplit(address).path).resolve() for address in loads(read)]
         figures = [file for file in files if file.suffix == ".webp"]
-        demos = [file for file in files if file.parent in (built[0] / "js", built[0] / "js/scenes")]
+        demos = [file for file in files if file.parent in (every[0] / "js", every[0] / "js/scenes")]
         if page.name == "search.html":
             files = [file for file in files if file.name != "searchindex.js"]
         rest = set(files) - set(figures) - set(demos)
@@ -399,18 +369,27 @@ def test_a_page_is_light(built):
 
 
 @with_the_extra
-def test_the_site_is_small(built):
-    """Without what is downloaded only when somebody asks for it."""
-    files = [path for path in built[0].rglob("*") if path.is_file() and "downloads" not in path.parts]
-    assert sum(path.stat().st_size for path in files) <= 13e6
+def test_the_site_is_small(every):
+    """Without what is downloaded only when somebody asks for it. All languages share the figures."""
+    size = {}
+    for path in every[0].rglob("*"):
+        first = path.relative_to(every[0]).parts[0]
+        if path.is_file() and "downloads" not in path.parts:
+            size[first if first in OTHERS else ENGLISH] = size.get(first, 0) + path.stat().st_size
+    assert size[ENGLISH] <= 13e6
+    assert all(size[language] <= 9.5e6 for language in OTHERS)
 
 
 @with_the_extra
-def test_downloads_are_the_very_notebooks(built):
+def test_downloads_are_the_notebooks_to_be_run(built):
+    """Every cell of them, without outputs: the page shows those."""
     files = sorted((ROOT / "notebooks").glob("**/[0-9]*.ipynb"))
     assert len(files) == 34
     for file in files:
-        assert (built[0] / "downloads" / file.relative_to(ROOT / "notebooks")).read_bytes() == file.read_bytes()
+        given = nbformat.read(built[0] / "downloads" / file.relative_to(ROOT / "notebooks"), as_version=4)
+        cells = nbformat.read(file, as_version=4).cells
+        assert [(cell.id, cell.source) for cell in given.cells] == [(cell.id, cell.source) for cell in cells]
+        assert not any(cell.get("outputs") for cell in given.cells)
 
 
 @with_the_extra
@@ -449,9 +428,9 @@ def test_search_finds(built, word, page):
 
 
 @with_the_extra
-def test_no_formula_is_left_as_text(built):
+def test_no_formula_is_left_as_text(every):
     """Every $...$ of the notebooks' text has become a formula: none is left between words."""
-    for page in built[1]:
+    for page in every[1]:
         text = page.read_text(encoding="utf-8")
         words = re.sub(r"<(pre|code|script|style|title)\b.*?</\1>", "", text, flags=re.DOTALL)
         assert re.findall(r">[^<]*\$[^<]*<", words) == [], page.name
@@ -459,7 +438,7 @@ def test_no_formula_is_left_as_text(built):
 
 
 @with_the_extra
-def test_every_figure_is_shown_somewhere(built):
-    out, made = built
+def test_every_figure_is_shown_somewhere(every):
+    out, made = every
     shown = {(page.parent / given["src"]).resolve() for page, read in made.items() for given in read.all("img")}
     assert shown == {path.resolve() for path in (out / "figures").iterdir()}

@@ -1,6 +1,7 @@
 """`course.py student`: a copy that a class can be given."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,11 @@ def test_the_copy_has_lessons_without_outputs_and_no_solution(tmp_path):
         assert [cell["id"] for cell in theirs["cells"]] == [cell["id"] for cell in ours["cells"]]
         code = [cell for cell in theirs["cells"] if cell["cell_type"] == "code"]
         assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
-    assert not any((target / name).exists() for name in ("tests", ".ci", ".git", ".venv", "docs/teaching.md"))
+    assert not any((target / name).exists() for name in ("tests", ".ci", ".git", ".venv"))
+    assert "AI" not in (target / "docs/teaching.md").read_text(encoding="utf-8")  # a note in place of the notes
+    for page in [target / "README.md", *(target / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} leads to {link}"
     assert (target / "data/mnist-unet.safetensors").stat().st_size > 1e6
     words = subprocess.run([sys.executable, "course.py", "--help"], cwd=target, capture_output=True, text=True)
     assert words.returncode == 0

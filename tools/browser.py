@@ -32,7 +32,6 @@ import nbformat
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script of tools/ finds cfgedu, but not tools
 
 from cfgedu import saving
-from tools import play
 from tools.browser_demo import BUDGET, ON_RELEASE, step, try_demo
 from tools.lessons import named
 
@@ -160,6 +159,13 @@ def is_outside(url):
 # ---------------------------------------------------------------- one notebook
 
 
+def needed(cells):
+    """The places of the cells that show a demo and of those that it needs, which carry the tag `play`, in order."""
+    shown = {place for place, cell in enumerate(cells) if "demo" in cell.metadata}
+    tagged = [place for place, cell in enumerate(cells) if "play" in cell.metadata.get("tags", ())]
+    return sorted({place for place in tagged if place < max(shown)} | shown) if shown else []
+
+
 def try_notebook(page, path, results):
     """Runs one notebook and tries its demos; returns {demo: (budget, {control: [milliseconds, ...]})}.
 
@@ -168,7 +174,7 @@ def try_notebook(page, path, results):
     print(path.stem, flush=True)
     number, timings, shown = path.name[:2], {}, []
     whole = number in WHOLE
-    places = None if whole else play.needed(nbformat.read(path, as_version=4).cells)
+    places = None if whole else needed(nbformat.read(path, as_version=4).cells)
     page.set_default_timeout(OPEN)
     with step(results, f"{number} cells", page, OUT) as notes:
         page.evaluate("path => course.open(path)", path.name)

@@ -2,14 +2,17 @@
 
 It is a folder of plain files: it opens by double-click, without a network, and from any static host. Sources and
 figures are put together in build/site-sources/ (by tools/site_cells.py and tools/site_pages.py), then Sphinx makes the
-pages (site/conf.py).
+pages (site/conf.py). Every language with finished translations has its pages in a folder of its own, build/site/ko/,
+made by a process of its own; they share the figures and the scripts of the English pages.
 """
 
 import argparse
 import contextlib
 import gzip
 import io
+import os
 import shutil
+import subprocess
 import sys
 import time
 import webbrowser
@@ -20,14 +23,17 @@ import nbformat
 from PIL import Image
 
 from cfgedu.saving import DEMO
+from tools import translation
 from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
 from tools.site_data import write_scripts
-from tools.site_pages import front, gallery, questions, rows, solutions_list, symbols
+from tools.site_pages import front, gallery, headings_of, questions, rows, sections, sheet, solutions_list, symbols
+from tools.student import bare
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
-AS_THEY_ARE = ("cheatsheet", "diffusers", "teaching")  # pages of docs/ that need nothing done to them
+ENGLISH = "en"
+AS_THEY_ARE = ("diffusers", "teaching")  # pages of docs/ that need nothing done to them
 
 
 # ---------------------------------------------------------------- figures
@@ -57,7 +63,8 @@ def painter(jobs, page, up, drawn):
     """A function for the cells of a page: (png, cell's id, width on the page or None) -> Picture.
 
     Drawing waits: (name of the file, png, whether it has two pixels for one) goes to `jobs`. The picture is remembered
-    in `drawn` under the cell's id, with its address from the root.
+    in `drawn` under the cell's id, with its address from the root. `up` leads from the page to the English root, where
+    all figures are.
     """
 
     def picture(png, cell, width):
@@ -87,9 +94,9 @@ def write_figures(jobs, folder):
 # ---------------------------------------------------------------- sources
 
 
-def titles_of(readme):
+def titles_of(parts):
     """{name: title} of the lessons, as README lists them: a learner may keep other notebooks beside them."""
-    return {path.split("/")[-1]: title for _, title, path, _ in rows(readme)}
+    return {path.split("/")[-1]: title for _, title, path, _ in rows(parts)}
 
 
 def files_in(folder, names):
@@ -114,20 +121,31 @@ def way_back(name):
         ) from None
 
 
-def pages(root, jobs):
-    """{file: its text} of every page; the pictures to write go to `jobs`."""
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    titles = titles_of(readme)
-    lessons, answers = (notebooks_in(root / folder, titles) for folder in ("notebooks", "notebooks/solutions"))
+def pages(root, jobs, language=ENGLISH):
+    """{file: its text} of every page; the pictures to write go to `jobs`.
+
+    In another language the texts are those of `translation.build`, and English where there are none.
+    """
+    home, above = (root, "") if language == ENGLISH else (root / "build" / language, "../")
+
+    def text(name):
+        return ((home if (home / name).exists() else root) / name).read_text(encoding="utf-8")
+
+    readme, headings = text("README.md"), headings_of((root / "README.md").read_text(encoding="utf-8"))
+    parts = sections(readme, headings)
+    titles = titles_of(parts)
+    lessons, answers = (notebooks_in(home / folder, titles) for folder in ("notebooks", "notebooks/solutions"))
     made, entries = {}, []
     for name, notebook in lessons.items():
         drawn = {}
         with way_back(name):
-            made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, "../", drawn))
+            made[f"notebooks/{name}.md"] = lesson(notebook, name, painter(jobs, name, f"../{above}", drawn))
         for cell, output in demos_of(notebook):
-            entries.append((name[:2], titles[name], f"notebooks/{name}", output.data[DEMO], drawn[cell.id]))
+            shown = drawn[cell.id]._replace(address=above + drawn[cell.id].address)
+            told, demo = cell.metadata["demo"], output.data[DEMO]
+            entries.append((name[:2], titles[name], f"notebooks/{name}", told, demo, shown))
     for name, notebook in answers.items():
-        picture = painter(jobs, f"solutions-{name}", "../../", {})
+        picture = painter(jobs, f"solutions-{name}", f"../../{above}", {})
         with way_back(f"solutions/{name}"):
             made[f"notebooks/solutions/{name}.md"] = solutions(notebook, name, picture)
     heroes = [demo_figure(demo, drawn) for *_, demo, drawn in entries if demo["demo"] == HERO]
@@ -136,52 +154,89 @@ def pages(root, jobs):
             raise ValueError("it stores no picture of its demo")
     minutes = {name[:2]: minutes_of(notebook) for name, notebook in lessons.items()}
     return made | {
-        "index.md": front(readme, minutes, heroes[0]),
-        "symbols.md": symbols(readme),
+        "index.md": front(parts, minutes, heroes[0]),
+        "symbols.md": symbols(parts),
         "gallery.md": gallery(entries),
-        "docs/questions.md": questions((root / "docs/questions.md").read_text(encoding="utf-8")),
-        **{f"docs/{name}.md": (root / f"docs/{name}.md").read_text(encoding="utf-8") for name in AS_THEY_ARE},
+        "docs/questions.md": questions(text("docs/questions.md")),
+        "docs/cheatsheet.md": sheet(text("docs/cheatsheet.md")),
+        **{f"docs/{name}.md": text(f"docs/{name}.md") for name in AS_THEY_ARE},
         "notebooks/solutions/index.md": solutions_list(answers),
     }
 
 
-def write_sources(sources, root=ROOT):
-    """What Sphinx reads, below `sources`; figures, notebooks and scripts, which it copies, in the folder `extra`."""
+def write_sources(sources, root=ROOT, language=ENGLISH):
+    """What Sphinx reads, below `sources`; what it copies, in the folder `extra`: the notebooks, which are to be run and
+    so come without their outputs, and with the English pages the figures and scripts of all languages.
+    """
     jobs = []
-    for name, text in pages(root, jobs).items():
+    for name, text in pages(root, jobs, language).items():
         file = sources / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    write_figures(jobs, sources / "extra/figures")
-    titles = titles_of((root / "README.md").read_text(encoding="utf-8"))
+    titles = titles_of(sections((root / "README.md").read_text(encoding="utf-8")))
+    notebooks = (root if language == ENGLISH else root / "build" / language) / "notebooks"
     for folder in ("", "solutions"):
-        (sources / "extra/downloads" / folder).mkdir()
-        for notebook in files_in(root / "notebooks" / folder, titles):
-            shutil.copy(notebook, sources / "extra/downloads" / folder)
-    write_scripts(sources / "extra/js")
+        (sources / "extra/downloads" / folder).mkdir(parents=True)
+        for notebook in files_in(notebooks / folder, titles):
+            (sources / "extra/downloads" / folder / notebook.name).write_text(bare(notebook), encoding="utf-8")
+    if language == ENGLISH:
+        write_figures(jobs, sources / "extra/figures")
+        write_scripts(sources / "extra/js")
 
 
 # ---------------------------------------------------------------- the site
 
 
-def build(out=OUT, root=ROOT):
-    """Builds the site anew in `out`; returns the warnings of Sphinx, "" where there are none."""
+def build(out=OUT, root=ROOT, language=ENGLISH, languages=()):
+    """Builds the pages of one language anew in `out`; returns the warnings of Sphinx, "" where there are none.
+
+    `languages`: all that the site has, the given one among them; each page leads to itself in the others.
+    """
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     sources, doctrees = out.with_name(f"{out.name}-sources"), out.with_name(f"{out.name}-doctrees")
     for folder in (out, sources, doctrees):
         shutil.rmtree(folder, ignore_errors=True)
-    write_sources(sources, root)
+    write_sources(sources, root, language)
     warnings = io.StringIO()
     with patch_docutils(str(root / "site")), docutils_namespace():
         given = {"html_extra_path": [str(sources / "extra")]}  # figures, notebooks and scripts, as they are
+        given |= {"language": language, "languages": list(languages) or [language]}
         app = Sphinx(sources, root / "site", out, doctrees, "html", given, status=None, warning=warnings, freshenv=True)
         app.build()
     for left in (".buildinfo", "objects.inv"):
         (out / left).unlink(missing_ok=True)
     (out / ".nojekyll").touch()  # GitHub's pages would leave out the folder _static
     return warnings.getvalue()
+
+
+@contextlib.contextmanager
+def beside(language, languages, out, root=ROOT):
+    """Meanwhile a process that speaks the language builds its pages; in the end they are in a folder of `out`."""
+    command = [sys.executable, "-m", "tools.site", "--language", language, "--languages", *languages]
+    environment = os.environ | {"CFGEDU_LANG": language, "PYTHONPATH": str(root)}
+    made = out.with_name(f"{out.name}-{language}")
+    process = subprocess.Popen([*command, "--out", made], cwd=root, env=environment)
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.wait()
+    if process.returncode:
+        sys.exit(f"The pages in {language} could not be built.")
+    made.replace(out / language)
+
+
+def built(languages, out=OUT, root=ROOT):
+    """The pages of all languages, each built beside the others; returns the warnings of the English ones."""
+    with contextlib.ExitStack() as stack:
+        for language in languages[1:]:
+            translation.build(language)
+            stack.enter_context(beside(language, languages, out, root))
+        return build(out, root, ENGLISH, languages)
 
 
 def told(out, seconds):
@@ -195,16 +250,31 @@ def told(out, seconds):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="course.py site", description=__doc__.splitlines()[0])
-    parser.add_argument("--open", action="store_true", help="show it in the browser")
-    options = parser.parse_args()
-    began = time.monotonic()
-    warnings = build()
+def checked(warnings):
     if warnings:
         print(warnings, file=sys.stderr)
         sys.exit("The site is built, with the warnings above.")
+
+
+def make():
+    """Builds the pages of all languages in build/site, and tells so."""
+    began = time.monotonic()
+    spoken = [language for language in translation.languages() if translation.finished(language)]
+    checked(built([ENGLISH, *spoken]))
     print(told(OUT, time.monotonic() - began))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="course.py site", description=__doc__.splitlines()[0])
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument("--language", default=None, help=argparse.SUPPRESS)  # what this command says to its processes
+    parser.add_argument("--languages", nargs="*", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=OUT, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.language:
+        checked(build(options.out, ROOT, options.language, options.languages))
+        return
+    make()
     if options.open:
         webbrowser.open((OUT / "index.html").as_uri())
 

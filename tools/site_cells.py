@@ -10,6 +10,7 @@ import json
 import re
 from collections import namedtuple
 
+from cfgedu.language import phrase
 from cfgedu.saving import DEMO
 
 Picture = namedtuple("Picture", "address width height")  # its address in the page, its size on the page in pixels
@@ -38,6 +39,11 @@ def labelled(text, number):
     return SECTION.sub(lambda found: f"({number}-section-{found[1]})=\n{found[0]}", text)
 
 
+def anchor(name):
+    """A place that links and the switch of languages lead to."""
+    return f'<div class="cfgedu-anchor" id="{name}"></div>'
+
+
 def fenced(code, language):
     """A block of code; its fence is longer than any inside."""
     longest = max((len(ticks) for ticks in re.findall(r"`{3,}", code)), default=2)
@@ -64,7 +70,7 @@ def demo_figure(demo, picture, **more):
     """The still picture of a demo; a script finds in it the demo's name and state, and makes it live."""
     state = json.dumps(demo["state"], ensure_ascii=False)
     given = attributes(class_="cfgedu-demo", data_demo=demo["demo"], data_state=state, **more)
-    return f"<figure{given}>{image(picture, alt_of(demo))}<figcaption>{CAPTION}</figcaption></figure>"
+    return f"<figure{given}>{image(picture, alt_of(demo))}<figcaption>{phrase(CAPTION)}</figcaption></figure>"
 
 
 def alt_of(demo):
@@ -111,11 +117,11 @@ def code_cell(cell, picture):
 
 
 def title_of(notebook):
-    return re.match("# (.+)", notebook.cells[0].source)[1]
+    return re.search("^# (.+)", notebook.cells[0].source, re.MULTILINE)[1]
 
 
 def minutes_of(notebook):
-    return int(re.search(r"(\d+) minutes", notebook.cells[0].source)[1])
+    return int(re.search(r"(\d+)(?: minutes|분)", notebook.cells[0].source)[1])
 
 
 def demos_of(notebook):
@@ -136,20 +142,21 @@ def lesson(notebook, name, picture, up="../"):
         if cell.cell_type == "markdown":
             found = EXERCISE.findall(cell.source)
             exercise = found[-1][0] if found else exercise
-            anchors = [f'<div class="cfgedu-anchor" id="exercise-{k}"></div>' for k, _ in found]
-            parts += [*anchors, labelled(links(cell.source, up), number)]
+            anchors = [anchor(f"exercise-{k}") for k, _ in found]
+            parts += [anchor(f"cell-{cell.id}"), *anchors, labelled(links(cell.source, up), number)]
         elif cell.source.strip():
             parts.append(code_cell(cell, picture))
             if YOUR_TURN in cell.source.lower() and exercise:
                 address = f"solutions/{name}.html#exercise-{exercise}"
-                parts.append(f'<p class="cfgedu-actions"><a href="{address}">Solution of exercise {exercise}</a></p>')
+                words = phrase("Solution of exercise {exercise}", exercise=exercise)
+                parts.append(f'<p class="cfgedu-actions"><a href="{address}">{words}</a></p>')
         if place == 0:
-            parts.append(actions(up, f"{name}.ipynb", f'<a href="solutions/{name}.html">Solutions</a>'))
+            parts.append(actions(up, f"{name}.ipynb", f'<a href="solutions/{name}.html">{phrase("Solutions")}</a>'))
     return "\n\n".join(parts) + "\n"
 
 
 def actions(up, file, more=""):
-    download = f'<a href="{up}downloads/{file}" download>Download this notebook</a>'
+    download = f'<a href="{up}downloads/{file}" download>{phrase("Download this notebook")}</a>'
     return f'<p class="cfgedu-actions">{download}{more}</p>'
 
 
@@ -175,7 +182,9 @@ def solutions(notebook, name, picture, up="../../"):
             else:
                 parts.append(links(text, up))
         if place == 0:
-            parts.append(actions(up, f"solutions/{name}.ipynb", f'<a href="../{name}.html">The notebook</a>'))
+            parts.append(
+                actions(up, f"solutions/{name}.ipynb", f'<a href="../{name}.html">{phrase("The notebook")}</a>')
+            )
     parts += ["</details>"] if folded else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -190,6 +199,6 @@ def opened(found):
     """The head of a fold; the target of links lies inside, so that following one opens it."""
     number, name = found[1], found[2].rstrip(".")
     title = f"{number}. {name}" if number else name
-    target = [f'<div class="cfgedu-anchor" id="exercise-{number}"></div>'] if number else []
+    target = [anchor(f"exercise-{number}")] if number else []
     summary = ["<summary>", title.replace(". ", "\\. ", 1) if number else title, "</summary>"]
     return ['<details class="cfgedu-fold">', *summary, *target]

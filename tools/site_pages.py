@@ -6,20 +6,29 @@ Their words come from the README and from docs/, so that each stands in one plac
 import html
 import re
 
-from tools.site_cells import alt_of, demo_figure, image, links, title_of
+from cfgedu.language import phrase
+from tools.site_cells import alt_of, anchor, demo_figure, image, links, title_of
 
 ROW = re.compile(r"^\| \[(\d\d) (.+?)\]\((.+?)\.ipynb\) \| (.+) \|$", re.MULTILINE)
 
 
-def sections(readme):
-    """{heading: text} of the README's parts; its title and what stands before the first heading are under ""."""
-    parts = re.split(r"^## (.+)\n", readme, flags=re.MULTILINE)
-    return {"": parts[0].strip()} | {name: text.strip() for name, text in zip(parts[1::2], parts[2::2])}
+def headings_of(readme):
+    return re.findall(r"^## (.+)\n", readme, flags=re.MULTILINE)
 
 
-def rows(readme):
+def sections(readme, names=None):
+    """{heading: text} of the README's parts; its title and what stands before the first heading are under "".
+
+    Of a README in another language, `names` are the English headings, under which its parts are found.
+    """
+    head, *parts = re.split(r"^## .+\n", readme, flags=re.MULTILINE)
+    named = zip(names or headings_of(readme), parts, strict=True)
+    return {"": head.strip()} | {name: text.strip() for name, text in named}
+
+
+def rows(parts):
     """[(number, title, path, question)] of the README's table of notebooks."""
-    return ROW.findall(sections(readme)["The notebooks"])
+    return ROW.findall(parts["The notebooks"])
 
 
 def toctree(caption, entries):
@@ -27,30 +36,34 @@ def toctree(caption, entries):
     return f"```{{toctree}}\n:caption: {caption}\n:hidden:\n\n{lines}\n```"
 
 
-def front(readme, minutes, hero):
+def front(parts, minutes, hero):
     """The front page: what the course is, its first demo, the map with minutes, two ways to start, and the contents."""
-    parts, table = sections(readme), rows(readme)
+    table = rows(parts)
     opening = re.sub(r"^!\[.*\]\(.*\)$", lambda _: hero, without_film(parts[""]), flags=re.MULTILINE)
     course_map = "\n".join(
-        ["| notebook | the question | minutes |", "|---|---|--:|"]
+        [f"| {phrase('notebook')} | {phrase('the question')} | {phrase('minutes')} |", "|---|---|--:|"]
         + [f"| [{number} {title}]({path}.md) | {words} | {minutes[number]} |" for number, title, path, words in table]
     )
     around = ROW.sub("", parts["The notebooks"])
     around = re.sub(r"^\|.*\|\n", "", around, flags=re.MULTILINE).strip()
     first = table[0]
-    ways = (
-        f"Two ways: **read here**, from [{first[0]} {first[1]}]({first[2]}.md) on, with every picture and number as "
-        "the notebooks store it; or **run it**, with JupyterLab on your own machine, where exercises check "
-        "themselves, demos answer, and every cell can be changed."
+    ways = phrase(
+        "Two ways: **read here**, from [{title}]({page}) on, with every picture and number as the notebooks store it; "
+        "or **run it**, with JupyterLab on your own machine, where exercises check themselves, demos answer, and "
+        "every cell can be changed.",
+        title=f"{first[0]} {first[1]}",
+        page=f"{first[2]}.md",
     )
     lessons = [(f"{number} {title}", path) for number, title, path, _ in table]
-    others = [("Symbols", "symbols"), ("On two pages", "docs/cheatsheet"), ("Questions", "docs/questions")]
-    others += [("All demos", "gallery"), ("Beside diffusers", "docs/diffusers"), ("Teaching", "docs/teaching")]
-    others += [("Solutions", "notebooks/solutions/index")]
-    contents = [toctree("The course", lessons), toctree("To look things up", others)]
-    start = f"## Start\n\n{ways}\n\n### Run it\n\n{parts['Start']}"
+    others = [(phrase("Symbols"), "symbols"), (phrase("On two pages"), "docs/cheatsheet")]
+    others += [(phrase("Questions"), "docs/questions"), (phrase("All demos"), "gallery")]
+    others += [(phrase("Beside diffusers"), "docs/diffusers"), (phrase("Teaching"), "docs/teaching")]
+    others += [(phrase("Solutions"), "notebooks/solutions/index")]
+    contents = [toctree(phrase("The course"), lessons), toctree(phrase("To look things up"), others)]
+    start = f"## {phrase('Start')}\n\n{ways}\n\n### {phrase('Run it')}\n\n{parts['Start']}"
     licence = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", parts["Licence"])
-    text = [opening, f"## The map\n\n{course_map}\n\n{around}", start, f"## Licence\n\n{licence}", *contents]
+    text = [opening, f"## {phrase('The map')}\n\n{course_map}\n\n{around}", start]
+    text += [f"## {phrase('Licence')}\n\n{licence}", *contents]
     return links("\n\n".join(text)) + "\n"
 
 
@@ -59,8 +72,14 @@ def without_film(opening):
     return re.sub(r"^!\[[^\]]*\]\([^)]*\.gif\)\n\n\*[^*]+\*\n\n", "", opening, flags=re.MULTILINE)
 
 
-def symbols(readme):
-    return f"# Symbols\n\n{sections(readme)['Symbols']}\n"
+def symbols(parts):
+    return f"# {phrase('Symbols')}\n\n{parts['Symbols']}\n"
+
+
+def sheet(text):
+    """docs/cheatsheet.md with a mark by which the style prints it on two pages."""
+    title, rest = text.split("\n", 1)
+    return f'{title}\n\n<div class="cfgedu-sheet"></div>\n{rest}'
 
 
 def questions(text):
@@ -72,26 +91,26 @@ def questions(text):
 
     text = re.sub(r"(\[(\d\d)\]\([^)]+\))([^\n\[]*)", linked, text)
     text = re.sub(r"^\*\*(.+)\*\*$", r"### \1\n", text, flags=re.MULTILINE)
-    text = text.replace("\n*Where: ", "\n\n*Where: ")
+    text = re.sub(r"\n(\*[^*:\n]+: )", r"\n\n\1", text)  # the line that says where
     return links(text, "../")
 
 
 def gallery(entries):
-    """All demos, small and then each at its full width: entries holds (number, title, page, demo, picture) for each."""
+    """All demos, small and then each at its full width: entries holds (number, title, page, told, demo, picture) for
+    each; `told` is {"name": ..., "words": ...}, with what the demo is called and what to try in it.
+    """
     small, large = [], []
-    for number, title, page, demo, picture in entries:
-        name, alt = f"demo-{number}", alt_of(demo)
-        text = html.escape(f"{number} {title}")
-        small.append(f'<a class="cfgedu-thumb" href="#{name}">{image(picture, alt)}<span>{text}</span></a>')
-        head = f'<div class="cfgedu-anchor" id="{name}"></div>\n\n## {number} {title}'
-        place = (
-            f'<p class="cfgedu-actions"><a href="{page}.html#demo-{demo["demo"]}">Where the text speaks of it</a></p>'
-        )
-        large += [head, alt, demo_figure(demo, picture), place]
-    opening = (
-        "# All demos\n\nEach demo of the course, in the order of the notebooks. Most of them are live in the page: "
-        "move their controls, or drag a point; *full screen* is for a class or a talk. A demo that needs trained "
-        "networks is a picture here, and is live in its notebook."
+    for number, title, page, told, demo, picture in entries:
+        name, text = f"demo-{number}", html.escape(phrase(told["name"]))
+        shown = f"{image(picture, alt_of(demo))}<span><b>{number} {text}</b> {html.escape(title)}</span>"
+        small.append(f'<a class="cfgedu-thumb" href="#{name}">{shown}</a>')
+        where = phrase("Where the text speaks of it")
+        place = f'<p class="cfgedu-actions"><a href="{page}.html#demo-{demo["demo"]}">{where}</a></p>'
+        large += [f"## {number} {phrase(told['name'])}", anchor(name), phrase(told["words"])]
+        large += [demo_figure(demo, picture), place]
+    opening = f"# {phrase('All demos')}\n\n" + phrase(
+        "The demos of the course, in the order of its notebooks. They are live in the page: move their controls, or "
+        "drag a point; *full screen* is for a class or a talk."
     )
     thumbs = "\n".join(['<div class="cfgedu-gallery">', *small, "</div>"])
     return "\n\n".join([opening, thumbs, *large]) + "\n"
@@ -101,9 +120,9 @@ def solutions_list(notebooks):
     """notebooks: {name: notebook} of the solutions."""
     entries = [(f"{name[:2]} {title_of(notebook).split('· ')[-1]}", name) for name, notebook in notebooks.items()]
     items = "\n".join(f"- [{title_of(notebook)}]({name}.md)" for name, notebook in notebooks.items())
-    opening = (
-        "# Solutions\n\nOne page for each notebook: every exercise with a way to solve it, and why. The answers are "
-        "folded, so that looking at one does not give away the next. Try first: in the notebook a check tells whether "
-        "you are right, and if not, what you probably did."
+    opening = f"# {phrase('Solutions')}\n\n" + phrase(
+        "One page for each notebook: every exercise with a way to solve it, and why. The answers are folded, so that "
+        "looking at one does not give away the next. Try first: in the notebook a check tells whether you are right, "
+        "and if not, what you probably did."
     )
-    return f"{opening}\n\n{items}\n\n{toctree('Solutions', entries)}\n"
+    return f"{opening}\n\n{items}\n\n{toctree(phrase('Solutions'), entries)}\n"

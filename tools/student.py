@@ -21,10 +21,13 @@ from tools.clean import kept_by_git  # noqa: E402
 from tools.published import ORIGINALS  # noqa: E402
 
 SOLUTIONS = "notebooks/solutions"
-LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md", "site", "tools/site.py")
+LEFT_OUT = (SOLUTIONS, "tests", ".ci", ".github", "docs/teaching.md", "site", "tools/site.py", "tools/play.py")
 LEFT_OUT += (ORIGINALS,)  # it holds the solutions too
 NOT_OURS = ("build", "runs", "mine", "__pycache__")  # what is made on a learner's machine, in a copy without git
-NOTE = "# Solutions\n\nThis copy of the course has none: whoever gave it to you does.\n"
+NOTES = {  # where links of the copy lead
+    f"{SOLUTIONS}/README.md": "# Solutions\n\nThis copy of the course has none: whoever gave it to you does.\n",
+    "docs/teaching.md": "# Teaching\n\nThe notes for teachers are with whoever gave you this copy of the course.\n",
+}
 
 
 def files(root=ROOT):
@@ -70,11 +73,11 @@ def copy(target, root=ROOT):
             else:
                 shutil.copy2(root / path, place)
             count += 1
-        note = new / SOLUTIONS / "README.md"
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(NOTE, encoding="utf-8")
+        for name, text in NOTES.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_text(text, encoding="utf-8")
         new.rename(target)
-    return count + 1
+    return count + len(NOTES)
 
 
 def main():

@@ -22,6 +22,37 @@
   unfold();
   addEventListener("hashchange", unfold);
 
+  // In another language, a page opens where the reader is: the cells have the same names there.
+  function here() {
+    const passed = [...document.querySelectorAll(".cfgedu-anchor[id]")].filter((anchor) => {
+      return anchor.getBoundingClientRect().top < innerHeight / 3;
+    });
+    return passed.length && scrollY > 0 ? `#${passed.at(-1).id}` : "";
+  }
+  for (const link of document.querySelectorAll(".cfgedu-languages a")) {
+    link.addEventListener("click", () => { link.href = link.href.split("#")[0] + here(); });
+  }
+
+  // gallery.html?demos=06,11 shows these demos alone, for a talk.
+  const wanted = new URLSearchParams(location.search).get("demos");
+  if (wanted && document.querySelector(".cfgedu-gallery")) {
+    const names = wanted.split(",").map((number) => `demo-${number}`);
+    const hide = (element, name) => { element.hidden = !names.includes(name); };
+    document.querySelectorAll("a.cfgedu-thumb").forEach((thumb) => hide(thumb, thumb.hash.slice(1)));
+    document.querySelectorAll('.cfgedu-anchor[id^="demo-"]').forEach((anchor) => {
+      hide(anchor.closest("section"), anchor.id);
+    });
+    document.querySelector(".cfgedu-gallery").hidden = names.length === 1;
+  }
+
+  // A server on this machine may end before the page does: what is loaded stays alive, what is not cannot come.
+  if (["127.0.0.1", "localhost"].includes(location.hostname)) {
+    const notice = document.querySelector(".cfgedu-gone");
+    const tell = (gone) => { notice.hidden = !gone; };
+    const look = () => fetch(location.pathname, { method: "HEAD", cache: "no-store" });
+    setInterval(() => look().then(() => tell(false), () => tell(true)), 5000);
+  }
+
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];

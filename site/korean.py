@@ -1,0 +1,59 @@
+"""A Sphinx extension for pages in Korean: a search that knows particles, and formulas that keep theirs.
+
+Korean joins particles to the word before them: 규칙을, 규칙은 and 규칙 are one noun, and so are $r$은 and $r$.
+"""
+
+import re
+
+from docutils import nodes
+from sphinx.search import SearchLanguage
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+PARTICLES = "은 는 이 가 을 를 과 와 의 에 도 만 로 으로 에서 에게 에는 에도 까지 부터 보다 처럼 마다 조차 뿐 나 이나"
+PARTICLES += " 고 이고 며 이며 라 이라 란 이란 라는 이라는 라고 이라고 면 이면 다 이다 자 이자 입니다 입니까"
+PARTICLES += " 지만 이지만 므로 이므로 인데 여야 이어야 든 이든"
+ENDINGS = "|".join(sorted(PARTICLES.split(), key=len, reverse=True))
+# The shortest beginning, of two signs or of anything but Hangul, after which particles alone are left.
+STEM = rf"^([^가-힣]+|.{{2,}}?)(?:{ENDINGS})+$"
+
+
+class Korean(SearchLanguage):
+    """Words without their particles, in the index and in what is asked for."""
+
+    lang = "ko"
+    language_name = "Korean"
+    js_stemmer_code = f"var Stemmer = function () {{ this.stemWord = (word) => word.replace(/{STEM}/, '$1'); }};"
+
+    def stem(self, word):
+        return re.sub(STEM, r"\1", word.lower())
+
+
+class Together(SphinxPostTransform):
+    """A short formula, the bracket before it and the particle behind it stay on one line: browsers would part them."""
+
+    default_priority = 900
+    longest = 30  # signs of TeX: a long formula has to break somewhere
+
+    def run(self, **_):
+        for formula in list(self.document.findall(nodes.math)):
+            line, place = formula.parent, formula.parent.index(formula)
+            before = line[place - 1] if place else None
+            behind = line[place + 1] if place + 1 < len(line) else None
+            head = re.search(r"[(\[“‘「]+$", before) if isinstance(before, nodes.Text) else None
+            tail = re.match(r"[^\s]+", behind) if isinstance(behind, nodes.Text) else None
+            if len(formula.astext()) > self.longest or not (head or tail):
+                continue
+            held = nodes.inline("", "", classes=["cfgedu-together"])
+            if head:
+                line[place - 1] = nodes.Text(before[: head.start()])
+                held += nodes.Text(head[0])
+            line[place] = held
+            held += formula
+            if tail:
+                line[place + 1] = nodes.Text(behind[tail.end() :])
+                held += nodes.Text(tail[0])
+
+
+def setup(app):
+    app.add_search_language(Korean)
+    app.add_post_transform(Together)
