@@ -4,10 +4,12 @@ A demo's controls, presets, play button and the panels that a hand moves in are 
 writes them down for the page, beside the scripts of `site/js`.
 """
 
+import base64
 import importlib
 import json
 from pathlib import Path
 
+from cfgedu.checkpoints import checkpoint_path
 from cfgedu.widgets.live import LiveFigure
 from cfgedu.widgets.page import panel
 
@@ -24,8 +26,10 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
     "contested_mode": "contested",
     "two_attributes": "attributes",
 }
+NEEDS = {}  # the shipped checkpoints that a demo cannot do without
 DATA, STYLE = "demos.js", "demo.css"
 WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
+WORLD += ("safetensors.js", "packed.js")
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
 SCRIPTS = (*WORLD, *SCENES, DATA, "mount.js")  # in the order in which a page has to load them
 SOURCE = Path(__file__).resolve().parent.parent / "site/js"
@@ -67,25 +71,44 @@ def described(live: LiveFigure) -> dict:
     }
 
 
+def needs(name: str) -> dict[str, int]:
+    """The checkpoints that a demo cannot do without, and their sizes in bytes."""
+    return {network: checkpoint_path(network).stat().st_size for network in NEEDS.get(name, ())}
+
+
 def lean(script: str) -> str:
     """A script without the lines of its comments and without indentation, half the bytes of the page."""
     lines = map(str.strip, script.splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith(("//", "/*", "*")))
 
 
+def packed(name: str, text: str) -> str:
+    """A script that hands a text over under a name, to the function `packed` of packed.js."""
+    return f"cfgedu.arrive({json.dumps(name)},{json.dumps(text)});\n"
+
+
+def write_packed(folder: Path) -> None:
+    """The checkpoints that demos need, each as a script: a page opened from its folder can load nothing else."""
+    for name in sorted({name for names in NEEDS.values() for name in names}):
+        data = base64.b64encode(checkpoint_path(name).read_bytes()).decode()
+        (folder / f"{name}.js").write_text(packed(name, data), encoding="utf-8")
+
+
 def write_scripts(folder: Path) -> None:
-    """Everything that live demos need, into a folder: the scripts, lean, the style, and the data of `write_data`."""
+    """Everything that live demos need, into a folder: the scripts, lean, the style, the networks, the demos' data."""
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
         place = Path(folder) / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")
         place.write_text(lean(text) if path.suffix == ".js" else text, encoding="utf-8")
+    (Path(folder) / "packed").mkdir()
+    write_packed(Path(folder) / "packed")
     write_data(folder)
 
 
 def write_data(folder: Path) -> Path:
     """Writes demos.js, a script that holds all demos as plain data, into the folder of the scripts."""
-    data = {name: described(demo(name)) for name in DEMOS}
+    data = {name: described(demo(name)) | {"needs": needs(name)} for name in DEMOS}
     path = Path(folder) / DATA
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     path.write_text(f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).demos = {text};\n", encoding="utf-8")
