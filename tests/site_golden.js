@@ -99,6 +99,45 @@ const answers = {
   checkpoint: ({ name, names }) => names.flatMap((tensor) => digest(networks[name].tensors[tensor])),
   about: ({ name }) => [networks[name].about.class, Object.keys(networks[name].tensors).join(" ")],
   safetensors: ({ bytes, name }) => Object.keys(cfgedu.safetensors(cfgedu.bytesOf(bytes), name).tensors).join(" "),
+  guidedBy: ({ world, r, clip, t, x, y }) => {
+    const s = once("linear"), model = cfgedu.guidedBy(cfgedu.denoiser(worldOf(world), s), r);
+    return (clip ? cfgedu.clipX0(model, s) : model)(points(x), t, y);
+  },
+  product: ({ given, numbers, fast }) => {
+    const { memory, product } = cfgedu.kernel(numbers.length, fast);
+    memory.set(numbers);
+    product(...given);
+    return memory.subarray(0, numbers.length);
+  },
+  network: ({ name, t, x, y, fast }) => {
+    const model = cfgedu.unet(networks[name], 28, fast), at = points(x);
+    return [...model(at, t, y), ...cfgedu.nullPair(model)(at, t, y).flatMap((part) => [...part])];
+  },
+  judge: ({ name, x, fast }) => {
+    const judge = cfgedu.judge(networks[name], fast), features = judge.features(points(x));
+    return [...features, ...judge.probabilities(features), cfgedu.diversity(features, x.length)];
+  },
+  digits: ({ state }) => {
+    const run = cfgedu.digits(networks)(state);
+    let turn = run.next();
+    while (!turn.done) {
+      turn = run.next();
+    }
+    const { x, guess, mean, spread, atOne, largest } = turn.value;
+    return [...x, ...guess, ...mean, spread, ...atOne.guess, atOne.spread, largest];
+  },
+  works: async ({ states }) => {
+    const heard = [], post = cfgedu.works((message) => heard.push(message));
+    ["mnist-unet", "mnist-judge"].forEach((name) => post({ checkpoint: [name, networks[name]] }));
+    for (let id = 1; id <= states.length; id++) { // each comes when the one before has taken a step
+      post({ id, state: states[id - 1] });
+      await new Promise((done) => setTimeout(done));
+    }
+    while (!heard.some(({ result, error }) => result || error)) {
+      await new Promise((done) => setTimeout(done, 5));
+    }
+    return heard.map(({ id, done, all, result, error }) => `${id}: ${error || (result ? "result" : `${done}/${all}`)}`);
+  },
   readout: async ({ scene, state }) => (await frameOf(scene, state)).text,
   goal: async ({ scene, state }) => {
     const { goal } = cfgedu.scenes[scene], { found } = await frameOf(scene, state);

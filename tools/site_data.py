@@ -23,13 +23,19 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
     "guidance_vector": "guidance_vector",
     "tilted_against_guided": "tilted",
     "sampling_lab": "lab",
+    "mnist_lab": "mnist",
     "contested_mode": "contested",
     "two_attributes": "attributes",
 }
-NEEDS = {}  # the shipped checkpoints that a demo cannot do without
+NEEDS = {"mnist_lab": ("mnist-unet", "mnist-judge")}  # the shipped checkpoints that a demo cannot do without
+LATER = {"mnist_lab": ("mnist-twin-unet",)}  # those that it loads when a control asks for them
 DATA, STYLE = "demos.js", "demo.css"
 WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
-WORLD += ("safetensors.js", "packed.js")
+LOADERS = ("safetensors.js", "packed.js")
+WORLD += LOADERS
+# What computes beside the page, and what of the world it uses: packed into one script, for a worker.
+BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
+WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
 SCRIPTS = (*WORLD, *SCENES, DATA, "mount.js")  # in the order in which a page has to load them
 SOURCE = Path(__file__).resolve().parent.parent / "site/js"
@@ -38,7 +44,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "site/js"
 def scripts_of(names) -> list[str]:
     """The scripts, in order, that a page with these demos has to load; none where no scene of them is ported."""
     shown = {f"scenes/{name}.js" for name in names if name in DEMOS}
-    return [script for script in SCRIPTS if not script.startswith("scenes/") or script in shown] if shown else []
+    spared = set() if any(name in NEEDS for name in names) else set(LOADERS)
+    wanted = [script for script in SCRIPTS if script not in spared]
+    return [script for script in wanted if not script.startswith("scenes/") or script in shown] if shown else []
 
 
 def demo(name: str) -> LiveFigure:
@@ -88,15 +96,19 @@ def packed(name: str, text: str) -> str:
 
 
 def write_packed(folder: Path) -> None:
-    """The checkpoints that demos need, each as a script: a page opened from its folder can load nothing else."""
-    for name in sorted({name for names in NEEDS.values() for name in names}):
-        data = base64.b64encode(checkpoint_path(name).read_bytes()).decode()
-        (folder / f"{name}.js").write_text(packed(name, data), encoding="utf-8")
+    """The checkpoints that demos need and the worker, each as a script: a page from a folder can load nothing else."""
+    texts = {"worker": "".join(lean((SOURCE / script).read_text(encoding="utf-8")) for script in WORKER)}
+    for name in {name for names in (*NEEDS.values(), *LATER.values()) for name in names}:
+        texts[name] = base64.b64encode(checkpoint_path(name).read_bytes()).decode()
+    for name, text in texts.items():
+        (folder / f"{name}.js").write_text(packed(name, text), encoding="utf-8")
 
 
 def write_scripts(folder: Path) -> None:
     """Everything that live demos need, into a folder: the scripts, lean, the style, the networks, the demos' data."""
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
+        if path.name in BESIDE:
+            continue
         place = Path(folder) / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The digits lab of notebooks 11 and 12: ten digits of one class from ten noises, and what a judge takes them for."""
+"""The digits lab of notebook 11: ten digits of one class from ten noises, and what a judge takes them for."""
 
 from functools import lru_cache
 
@@ -100,29 +100,29 @@ def bars_panel(ax, K):
     return bars
 
 
-def digits_lab_demo(
-    net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
-) -> LiveFigure:
-    """The demo. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release, after fewer steps."""
-    at_once = {"continuous_update": size <= 8}
-    controls = {
-        "label": choice("class y", range(judge.K), 3),
-        "r": slider("scale r", 0, 8, 2.0, **at_once),
-        "steps": int_slider("steps", 2, 50, 10 if size <= 8 else 8, **at_once),
-        "seed": int_slider("noise seed", 0, 20, 0, **at_once),
+ALT = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
+SIZE = (9.6, 3.3)
+PRESETS = {
+    "r = 0": {"r": 0.0},
+    "r = 1": {"r": 1.0},
+    "r = 8": {"r": 8.0},
+    "r = 8, clipped": {"r": 8.0, "clip": True},
+    "two steps": {"steps": 2},
+}
+
+
+def lab_controls(K: int, steps: int, **look) -> dict:
+    """The controls of a lab that begins with so many DDIM steps; `look` is for its sliders."""
+    return {
+        "label": choice("class y", range(K), 3),
+        "r": slider("scale r", 0, 8, 2.0, **look),
+        "steps": int_slider("steps", 2, 50, steps, **look),
+        "seed": int_slider("noise seed", 0, 20, 0, **look),
         "clip": choice("clip x0", [("no", False), ("yes", True)], False),
     }
-    if twin:
-        controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
-    alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
-    given = {"net": net, "judge": judge, "schedule": schedule, "size": None if size == 8 else size, "twin": twin}
-    presets = {
-        "r = 0": {"r": 0.0},
-        "r = 1": {"r": 1.0},
-        "r = 8": {"r": 8.0},
-        "r = 8, clipped": {"r": 8.0, "clip": True},
-        "two steps": {"steps": 2},
-    }
-    presets |= {"twin": {"network": "twin"}} if twin else {}
-    play = "r" if size <= 8 else None
-    return LiveFigure(bound(digits_lab_scene, **given), controls, size=(9.6, 3.3), alt=alt, presets=presets, play=play)
+
+
+def digits_lab_demo(net: Denoiser, judge: Judge, schedule: Schedule) -> LiveFigure:
+    """The demo, for 8x8 digits."""
+    scene = bound(digits_lab_scene, net=net, judge=judge, schedule=schedule)
+    return LiveFigure(scene, lab_controls(judge.K, steps=10), size=SIZE, alt=ALT, presets=PRESETS, play="r")

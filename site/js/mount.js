@@ -76,6 +76,9 @@
 
   /** The value as Python writes it. */
   function repr(control, value) {
+    if (typeof value === "boolean") {
+      return value ? "True" : "False";
+    }
     if (typeof value === "string") {
       return `'${value.replace(/\\/g, "\\\\").replace(/'/g, "\\'")}'`;
     }
@@ -169,6 +172,7 @@
       paint(panels);
       figure.dataset.ms = (performance.now() - began).toFixed(2);
       readout.textContent = text;
+      readout.setAttribute("aria-busy", Boolean(later));
       code.textContent = codeOf(name, demo, state);
       last = found;
       Object.entries(shown).forEach(([key, [show, input]]) => {
@@ -208,9 +212,12 @@
 
     /** What is to say of the goal: why it is reached, or, where a hint is asked for, what is missing. */
     function judged(asked) {
-      const reached = last && scene.goal.reached(state, last);
+      const reached = Boolean(last && scene.goal.reached(state, last));
       goal.classList.toggle("cfgedu-reached", reached);
-      return reached ? `✓ ${scene.goal.told(state, last)}` : asked ? scene.goal.hint(state, last) : "";
+      if (reached) {
+        return `✓ ${scene.goal.told(state, last)}`;
+      }
+      return asked && last ? scene.goal.hint(state, last) : "";
     }
 
     function layout() {

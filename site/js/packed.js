@@ -35,21 +35,12 @@
     arrived[name] = text;
   }
 
-  /** The bytes of a base64 text. */
-  function bytesOf(text) {
-    const letters = atob(text), bytes = new Uint8Array(letters.length);
-    for (let i = 0; i < bytes.length; i++) {
-      bytes[i] = letters.charCodeAt(i);
-    }
-    return bytes;
-  }
-
   const read = {};
 
   /** A promise of a shipped checkpoint, {tensors, about}, by its name in data/: read once. */
   function checkpoint(name) {
-    return packed(name).then((text) => (read[name] = read[name] || cfgedu.safetensors(bytesOf(text), name)));
+    return packed(name).then((text) => (read[name] = read[name] || cfgedu.safetensors(cfgedu.bytesOf(text), name)));
   }
 
-  Object.assign(cfgedu, { packed, arrive, bytesOf, checkpoint });
+  Object.assign(cfgedu, { packed, arrive, checkpoint });
 })();

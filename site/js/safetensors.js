@@ -15,6 +15,15 @@
     place: "{name}: the tensor {tensor} is not where the header says",
   };
 
+  /** The bytes of a base64 text. */
+  function bytesOf(text) {
+    const letters = atob(text), bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < bytes.length; i++) {
+      bytes[i] = letters.charCodeAt(i);
+    }
+    return bytes;
+  }
+
   /**
    * {tensors: {tensor's name: {shape, data}}, about} of a checkpoint's bytes (Uint8Array); about: what the file says of
    * itself, such as its class and config. Throws an Error that names the file where it is not what it should be.
@@ -59,5 +68,5 @@
     return { tensors, about };
   }
 
-  Object.assign(cfgedu, { safetensors });
+  Object.assign(cfgedu, { bytesOf, safetensors });
 })();
