@@ -5,13 +5,14 @@ from functools import lru_cache
 import torch
 from matplotlib.patches import Rectangle
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import clip_x0, guided_by
 from cfgedu.metrics import diversity, features
 from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, enlarged, images, tiles
 from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import ddim_step, sample
-from cfgedu.schedule import Schedule
+from cfgedu.schedule import Schedule, linear
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
@@ -20,13 +21,20 @@ WRONG, ASKED = CLASSES[1], CLASSES[0]
 
 
 def digits_lab_scene(
-    figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
+    figure,
+    net: Denoiser | None = None,
+    judge: Judge | None = None,
+    schedule: Schedule | None = None,
+    size: int = 8,
+    twin: TwinUNet | None = None,
 ):
     """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
 
     net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one
-    part more: the network, which is "one" (net) or "twin".
+    part more: the network, which is "one" (net) or "twin". A network and a judge of 8x8 digits ship with the course.
     """
+    net, judge = net or load_checkpoint("digits-mlp")[0], judge or load_checkpoint("digits-judge")[0]
+    schedule = schedule or linear()
     device = next((p.device for p in getattr(net, "parameters", list)()), "cpu")
     networks = {"one": net, "twin": twin}
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
@@ -44,7 +52,7 @@ def digits_lab_scene(
         with torch.no_grad():
             return x, seen.cpu(), judge.head(seen).softmax(1).cpu()
 
-    def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
+    def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str) -> str:
         x, seen, p = draw(label, r, steps, seed, clip, network)
         guess = p.argmax(1).tolist()
         show_digits(x, guess, label, f"you asked for {label}, r = {r:.1f}")
@@ -58,7 +66,10 @@ def digits_lab_scene(
             f"diversity {spread:.1f} (at r = 1: {at_one:.1f}); largest |pixel| {float(x.abs().max()):.1f}"
         )
 
-    return update
+    def alone(label: int, r: float, steps: int, seed: int, clip: bool) -> str:
+        return update(label, r, steps, seed, clip, "one")
+
+    return update if twin else alone
 
 
 def smooth(size: int) -> int:
@@ -122,7 +133,10 @@ def lab_controls(K: int, steps: int, **look) -> dict:
     }
 
 
-def digits_lab_demo(net: Denoiser, judge: Judge, schedule: Schedule) -> LiveFigure:
-    """The demo, for 8x8 digits."""
+def digits_lab_demo(
+    net: Denoiser | None = None, judge: Judge | None = None, schedule: Schedule | None = None
+) -> LiveFigure:
+    """The demo, for 8x8 digits, of the network and the judge that ship unless others are given."""
     scene = bound(digits_lab_scene, net=net, judge=judge, schedule=schedule)
-    return LiveFigure(scene, lab_controls(judge.K, steps=10), size=SIZE, alt=ALT, presets=PRESETS, play="r")
+    controls = lab_controls(judge.K if judge else 10, steps=10)
+    return LiveFigure(scene, controls, size=SIZE, alt=ALT, presets=PRESETS, play="r")

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const KINDS = { F32: Float32Array, F64: Float64Array };
+  const KINDS = { F16: Uint16Array, F32: Float32Array, F64: Float64Array };
 
   const { fill } = cfgedu;
   const SAID = {
@@ -14,6 +14,12 @@
     kind: "{name}: the tensor {tensor} is of the type {kind}, not one of {kinds}",
     place: "{name}: the tensor {tensor} is not where the header says",
   };
+
+  /** The number that 16 bits stand for: a sign, 5 bits of an exponent, 10 of a fraction. Infinite ones do not occur. */
+  function half(bits) {
+    const exponent = bits >> 10 & 31, fraction = bits & 1023, sign = bits & 32768 ? -1 : 1;
+    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
+  }
 
   /** The bytes of a base64 text. */
   function bytesOf(text) {
@@ -59,7 +65,8 @@
       if (!(from >= 0 && to <= body.length && to - from === count * size && from % size === 0)) {
         refuse("place", { tensor });
       }
-      tensors[tensor] = { shape, data: new Numbers(body.buffer, from, count) };
+      const data = new Numbers(body.buffer, from, count);
+      tensors[tensor] = { shape, data: kind === "F16" ? Float32Array.from(data, half) : data };
       end = Math.max(end, to);
     });
     if (end !== body.length) {
