@@ -138,6 +138,16 @@ const answers = {
     }
     return heard.map(({ id, done, all, result, error }) => `${id}: ${error || (result ? "result" : `${done}/${all}`)}`);
   },
+  net: ({ name, kind, none, x, t, y, fast }) => {
+    const at = points(x), network = networks[name];
+    if (kind === "mlp") {
+      return cfgedu.mlp(network, { rows: cfgedu.withNull(network, none), fast })(at, t, y);
+    }
+    return cfgedu.twinMlp(network, { leaky: kind === "leaky", fast }).pair(at, t, y).flatMap((part) => [...part]);
+  },
+  autoguided: ({ un, cond, r, x, t, y }) => {
+    return cfgedu.guided(cfgedu.twoModels(...[un, cond].map((name) => cfgedu.mlp(networks[name]))), r)(points(x), t, y);
+  },
   readout: async ({ scene, state }) => (await frameOf(scene, state)).text,
   goal: async ({ scene, state }) => {
     const { goal } = cfgedu.scenes[scene], { found } = await frameOf(scene, state);

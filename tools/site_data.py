@@ -10,6 +10,9 @@ import json
 from pathlib import Path
 
 from cfgedu.checkpoints import checkpoint_path
+from cfgedu.widgets.baselines import SHIPPED
+from cfgedu.widgets.dropout import RATES, shipped_name
+from cfgedu.widgets.gallery import NETWORKS
 from cfgedu.widgets.live import LiveFigure
 from cfgedu.widgets.page import panel
 
@@ -22,18 +25,33 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
     "score_mixer": "mixing",
     "guidance_vector": "guidance_vector",
     "tilted_against_guided": "tilted",
+    "dropout_explorer": "dropout",
+    "twin_heads": "twin",
     "sampling_lab": "lab",
+    "digits_lab": "digits",
     "mnist_lab": "mnist",
     "contested_mode": "contested",
+    "baselines": "baselines",
     "two_attributes": "attributes",
+    "gallery": "gallery",
 }
-NEEDS = {"mnist_lab": ("mnist-unet", "mnist-judge")}  # the shipped checkpoints that a demo cannot do without
+NEEDS = {  # the shipped checkpoints that a demo cannot do without
+    "dropout_explorer": tuple(map(shipped_name, RATES)),
+    "twin_heads": ("twin-late", "twin-leaky"),
+    "digits_lab": ("digits-mlp", "digits-judge"),
+    "mnist_lab": ("mnist-unet", "mnist-judge"),
+    "baselines": tuple(f"branches-{size}" for size in SHIPPED.values()),
+    "gallery": (NETWORKS,),
+}
 LATER = {"mnist_lab": ("mnist-twin-unet",)}  # those that it loads when a control asks for them
 DATA, STYLE = "demos.js", "demo.css"
 WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
 LOADERS = ("safetensors.js", "packed.js")
 WORLD += LOADERS
 # What computes beside the page, and what of the world it uses: packed into one script, for a worker.
+# What computes in the page with small networks: packed into one script, which comes with them.
+NETS = ("gemm.js", "layers.js", "judge.js", "nets.js")
+WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "gallery")
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
 WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
@@ -97,7 +115,9 @@ def packed(name: str, text: str) -> str:
 
 def write_packed(folder: Path) -> None:
     """The checkpoints that demos need and the worker, each as a script: a page from a folder can load nothing else."""
-    texts = {"worker": "".join(lean((SOURCE / script).read_text(encoding="utf-8")) for script in WORKER)}
+    joined = lambda scripts: "".join(lean((SOURCE / script).read_text(encoding="utf-8")) for script in scripts)
+    (folder / "nets.js").write_text(joined(NETS) + packed("nets", ""), encoding="utf-8")  # runs as it arrives
+    texts = {"worker": joined(WORKER)}
     for name in {name for names in (*NEEDS.values(), *LATER.values()) for name in names}:
         texts[name] = base64.b64encode(checkpoint_path(name).read_bytes()).decode()
     for name, text in texts.items():
@@ -107,7 +127,7 @@ def write_packed(folder: Path) -> None:
 def write_scripts(folder: Path) -> None:
     """Everything that live demos need, into a folder: the scripts, lean, the style, the networks, the demos' data."""
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
-        if path.name in BESIDE:
+        if path.name in (*BESIDE, *NETS):
             continue
         place = Path(folder) / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +140,8 @@ def write_scripts(folder: Path) -> None:
 
 def write_data(folder: Path) -> Path:
     """Writes demos.js, a script that holds all demos as plain data, into the folder of the scripts."""
-    data = {name: described(demo(name)) | {"needs": needs(name)} for name in DEMOS}
+    code = lambda name: {"code": ["nets"] if name in WITH_NETS else []}
+    data = {name: described(demo(name)) | {"needs": needs(name)} | code(name) for name in DEMOS}
     path = Path(folder) / DATA
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     path.write_text(f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).demos = {text};\n", encoding="utf-8")

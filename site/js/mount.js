@@ -287,7 +287,7 @@
 
   /** Loads what a demo needs, then makes it live; large networks wait for a hand, or for an address that is meant. */
   function prepare(figure) {
-    const name = figure.dataset.demo, { needs } = cfgedu.demos[name], names = Object.keys(needs);
+    const name = figure.dataset.demo, { needs, code } = cfgedu.demos[name], names = Object.keys(needs);
     const bytes = names.reduce((sum, network) => sum + needs[network], 0);
     if (!names.length) {
       mount(figure);
@@ -299,7 +299,7 @@
     function load() {
       press.disabled = true;
       told.textContent = LOADING;
-      return Promise.all(names.map(cfgedu.checkpoint)).then((loaded) => {
+      return Promise.all([...names.map(cfgedu.checkpoint), ...code.map(cfgedu.packed)]).then((loaded) => {
         const held = place.contains(document.activeElement);
         place.remove();
         mount(figure, Object.fromEntries(names.map((network, k) => [network, loaded[k]])));
