@@ -118,7 +118,8 @@
   function mount(figure, networks) {
     const name = figure.dataset.demo, demo = cfgedu.demos[name], scene = cfgedu.scenes[name];
     const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
-    const update = scene.make(networks), id = (part) => `cfgedu-${name}-${part}`, ratio = globalThis.devicePixelRatio || 1;
+    const update = scene.make(networks), id = (part) => `cfgedu-${name}-${part}`;
+    const ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
     let panels = null, laid = "", last = null, waiting = false, resting = 0, playing = 0;
 
@@ -297,10 +298,10 @@
     const place = make("p", { className: "cfgedu-offer" }, press, " ", told);
 
     function load() {
+      const held = document.activeElement === press; // by the keyboard, which then goes on in the controls
       press.disabled = true;
       told.textContent = LOADING;
       return Promise.all([...names.map(cfgedu.checkpoint), ...code.map(cfgedu.packed)]).then((loaded) => {
-        const held = place.contains(document.activeElement);
         place.remove();
         mount(figure, Object.fromEntries(names.map((network, k) => [network, loaded[k]])));
         if (held) {

@@ -130,8 +130,8 @@
   cfgedu.scenes.mnist_lab = {
     make,
     goal: {
-      words: "Find a class and a seed with which r = 1 spoils a digit, and an r that mends all ten and leaves half of " +
-        "their diversity.",
+      words: "Find a class and a seed with which r = 1 spoils a digit, and an r that mends all ten and leaves half " +
+        "of the diversity.",
       reached: (_, { right, rightAtOne, spread, one }) => (
         rightAtOne < COUNT && right === COUNT && spread >= one / 2
       ),
