@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from html.parser import HTMLParser
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,31 @@ def ask(questions: list[dict], scripts: list[Path]) -> list:
     done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def distance(a, b) -> float:
+    """The largest difference; nan (null in JSON) is as far off as can be."""
+    return max(inf if u is None else abs(u - v) for u, v in zip(a, b, strict=True))
+
+
+def wrong(rows, scripts: list[Path]) -> list[tuple[dict, float]]:
+    """Of rows (question, the package's numbers, how far the page's may be off): what is answered otherwise, how far."""
+    found, answers = [], ask([question for question, _, _ in rows], scripts)
+    for (question, expected, tolerance), answer in zip(rows, answers, strict=True):
+        off = inf if len(answer) != len(expected) or isinstance(answer, str) else distance(answer, expected)
+        if not off <= tolerance:
+            found.append((question, off))
+    return found
+
+
+def planted(scripts: list[Path], script: str, right: str, error: str, folder: Path) -> list[Path]:
+    """The scripts with an error in place of what stands once in one of them."""
+    source = next(path for path in scripts if path.stem == script)
+    text = source.read_text(encoding="utf-8")
+    assert text.count(right) == 1, f"{right!r} stands {text.count(right)} times in {source.name}"
+    broken = folder / source.name
+    broken.write_text(text.replace(right, error), encoding="utf-8")
+    return [broken if path == source else path for path in scripts]
 
 
 def bare_page(folder: Path, names) -> Path:

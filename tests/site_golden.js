@@ -13,9 +13,28 @@ const worldOf = ([name, part]) => (part === undefined ? once(name) : once(name)[
 const points = (x) => Float64Array.from(x.flat());
 const scenes = {};
 
-function frameOf(scene, state) {
-  scenes[scene] = scenes[scene] || cfgedu.scenes[scene].make();
-  return scenes[scene](state);
+/** The shipped checkpoints by name, each read when it is asked for. */
+const networks = new Proxy({}, {
+  get(read, name) {
+    const path = `${__dirname}/../data/${name}.safetensors`;
+    return (read[name] = read[name] || cfgedu.safetensors(new Uint8Array(fs.readFileSync(path)), name));
+  },
+});
+
+/** The frame of a state, once nothing in it is waited for. */
+async function frameOf(scene, state) {
+  scenes[scene] = scenes[scene] || cfgedu.scenes[scene].make(networks);
+  let frame = scenes[scene](state);
+  while (frame.later) {
+    await frame.later;
+    frame = scenes[scene](state);
+  }
+  return frame;
+}
+
+/** A few numbers that tell a tensor from another. */
+function digest({ shape, data }) {
+  return [...shape, data[0], data.at(-1), data.reduce((sum, value, i) => sum + value * (i % 97 + 1), 0)];
 }
 
 const answers = {
@@ -77,20 +96,77 @@ const answers = {
   format: ({ value, digits }) => {
     return [cfgedu.fixed(value, digits), cfgedu.percent(value, digits), cfgedu.general(value, digits + 1)];
   },
-  readout: ({ scene, state }) => frameOf(scene, state).text,
-  goal: ({ scene, state }) => {
-    const { goal } = cfgedu.scenes[scene], { found } = frameOf(scene, state), reached = goal.reached(state, found);
+  checkpoint: ({ name, names }) => names.flatMap((tensor) => digest(networks[name].tensors[tensor])),
+  about: ({ name }) => [networks[name].about.class, Object.keys(networks[name].tensors).join(" ")],
+  safetensors: ({ bytes, name }) => Object.keys(cfgedu.safetensors(cfgedu.bytesOf(bytes), name).tensors).join(" "),
+  guidedBy: ({ world, r, clip, t, x, y }) => {
+    const s = once("linear"), model = cfgedu.guidedBy(cfgedu.denoiser(worldOf(world), s), r);
+    return (clip ? cfgedu.clipX0(model, s) : model)(points(x), t, y);
+  },
+  product: ({ given, numbers, fast }) => {
+    const { memory, product } = cfgedu.kernel(numbers.length, fast);
+    memory.set(numbers);
+    product(...given);
+    return memory.subarray(0, numbers.length);
+  },
+  network: ({ name, t, x, y, fast }) => {
+    const model = cfgedu.unet(networks[name], 28, fast), at = points(x);
+    return [...model(at, t, y), ...cfgedu.nullPair(model)(at, t, y).flatMap((part) => [...part])];
+  },
+  judge: ({ name, x, fast }) => {
+    const judge = cfgedu.judge(networks[name], fast), features = judge.features(points(x));
+    return [...features, ...judge.probabilities(features), cfgedu.diversity(features, x.length)];
+  },
+  digits: ({ state }) => {
+    const run = cfgedu.digits(networks)(state);
+    let turn = run.next();
+    while (!turn.done) {
+      turn = run.next();
+    }
+    const { x, guess, mean, spread, atOne, largest } = turn.value;
+    return [...x, ...guess, ...mean, spread, ...atOne.guess, atOne.spread, largest];
+  },
+  works: async ({ states }) => {
+    const heard = [], post = cfgedu.works((message) => heard.push(message));
+    ["mnist-unet", "mnist-judge"].forEach((name) => post({ checkpoint: [name, networks[name]] }));
+    for (let id = 1; id <= states.length; id++) { // each comes when the one before has taken a step
+      post({ id, state: states[id - 1] });
+      await new Promise((done) => setTimeout(done));
+    }
+    while (!heard.some(({ result, error }) => result || error)) {
+      await new Promise((done) => setTimeout(done, 5));
+    }
+    return heard.map(({ id, done, all, result, error }) => `${id}: ${error || (result ? "result" : `${done}/${all}`)}`);
+  },
+  net: ({ name, kind, none, x, t, y, fast }) => {
+    const at = points(x), network = networks[name];
+    if (kind === "mlp") {
+      return cfgedu.mlp(network, { rows: cfgedu.withNull(network, none), fast })(at, t, y);
+    }
+    return cfgedu.twinMlp(network, { leaky: kind === "leaky", fast }).pair(at, t, y).flatMap((part) => [...part]);
+  },
+  autoguided: ({ un, cond, r, x, t, y }) => {
+    return cfgedu.guided(cfgedu.twoModels(...[un, cond].map((name) => cfgedu.mlp(networks[name]))), r)(points(x), t, y);
+  },
+  readout: async ({ scene, state }) => (await frameOf(scene, state)).text,
+  goal: async ({ scene, state }) => {
+    const { goal } = cfgedu.scenes[scene], { found } = await frameOf(scene, state);
+    const reached = goal.reached(state, found);
     return [String(reached), reached ? goal.told(state, found) : goal.hint(state, found)];
   },
 };
 
-const questions = JSON.parse(fs.readFileSync(0, "utf8"));
-const found = questions.map(({ ask, ...given }) => {
-  try {
-    const answer = answers[ask](given);
-    return typeof answer === "string" || typeof answer[0] === "string" ? answer : Array.from(answer, Number);
-  } catch (error) {
-    return `${error}`; // of a planted error: no number, so not the package's
+async function main() {
+  const found = [];
+  for (const { ask, ...given } of JSON.parse(fs.readFileSync(0, "utf8"))) {
+    try {
+      const answer = await answers[ask](given);
+      found.push(typeof answer === "string" || typeof answer[0] === "string" ? answer : Array.from(answer, Number));
+    } catch (error) {
+      found.push(`${error}`); // of a planted error: no number, so not the package's
+    }
   }
-});
-process.stdout.write(JSON.stringify(found));
+  process.stdout.write(JSON.stringify(found));
+}
+
+main();

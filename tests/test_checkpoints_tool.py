@@ -81,9 +81,11 @@ def test_everything_is_made_in_order_until_something_fails(monkeypatch):
     monkeypatch.setattr(checkpoints, "small_networks", lambda: made.append("branches") or 0)
     monkeypatch.setattr(checkpoints, "measure", lambda samplers, fresh: made.append(samplers) or 0)
     monkeypatch.setattr(checkpoints, "variants", lambda fresh: made.append("variants") or 0)
+    monkeypatch.setattr(checkpoints, "demo_networks", lambda name: made.append(name) or 0)
     assert checkpoints.main([]) == 0
     sweep = ["DDIM", "DDPM", "Euler-Maruyama"]
-    assert made == ["mnist-unet", "mnist-twin-unet", "mnist-judge", "mnist-judge-2", sweep, "branches", "variants"]
+    first = ["mnist-unet", "mnist-twin-unet", "mnist-judge", "mnist-judge-2", sweep]
+    assert made == [*first, "branches", "variants", "dropout", "twins", "digits", "repair"]
     made.clear()
     assert checkpoints.main(["mnist-sweep", "mnist-unet", "--samplers", "DDPM"]) == 0
     assert made == ["mnist-unet", ["DDPM"]]

@@ -39,7 +39,7 @@ def digits(K=10, T=1000):
 def big_digits(K=10, T=1000):
     net, twin = (random_network(lambda make=make: make(10, width=8, mults=(1, 1))) for make in (UNet, TwinUNet))
     judge = random_network(lambda: Judge(size=28, width=4))
-    return {"net": net, "judge": judge, "schedule": SCHEDULE, "size": 28, "twin": twin}
+    return {"net": net, "judge": judge, "schedule": SCHEDULE, "twin": twin}
 
 
 def two_rates(K=3, T=1000):
@@ -70,7 +70,7 @@ DEMOS = {
         {"method": "rescaled, x0"},  # for plain guidance it is all one where the world lies
     ),
     "digits_lab": (digits, {"label": 5, "r": 7.0, "steps": 4, "seed": 3, "clip": True}, {}),
-    "digits_lab, 28x28": (
+    "mnist_lab": (
         big_digits,
         {"label": 5, "r": 7.0, "steps": 4, "seed": 3, "clip": True, "network": "twin"},
         {"steps": 3},
@@ -118,7 +118,7 @@ def given(name):
 
 @cache
 def made(name) -> LiveFigure:
-    return makers()[name.split(",")[0]](**given(name))
+    return makers()[name](**given(name))
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ def demo(name, monkeypatch):
 
 
 def test_the_table_holds_every_demo():
-    assert {name.split(",")[0] for name in DEMOS} == makers().keys()
-    assert all(made(name).name == name.split(",")[0] for name in DEMOS)
+    assert DEMOS.keys() == makers().keys()
+    assert all(made(name).name == name for name in DEMOS)
 
 
 @every_demo
@@ -268,9 +268,9 @@ def test_another_world(name, world):
 
 
 def test_a_demo_too_slow_to_follow_a_hand_waits_for_its_release():
-    slow, quick = made("digits_lab, 28x28"), made("digits_lab")
+    slow, quick = made("mnist_lab"), made("digits_lab")
     assert not slow.controls["r"].continuous_update
     assert "cfgedu-on-release" in slow._dom_classes  # which gives it another budget in the browser
     assert quick.controls["r"].continuous_update
     assert "cfgedu-on-release" not in quick._dom_classes
-    assert "digits_lab_demo(net, judge, schedule, size=28, twin=twin)" in slow.code
+    assert "mnist_lab_demo(net=net, judge=judge, schedule=schedule, twin=twin)" in slow.code

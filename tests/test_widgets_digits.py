@@ -1,9 +1,10 @@
-"""The digits lab: its pictures are guided samples, its numbers what the judge says of them, every control moves it."""
+"""The digits labs: pictures are guided samples, numbers what the judge says of them, every control moves them."""
 
 import pytest
 import torch
 from helpers import random_network
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import clip_x0, guided, null_pair
 from cfgedu.metrics import judge_accuracy
 from cfgedu.models import MLP, Judge, TwinUNet, UNet
@@ -12,6 +13,7 @@ from cfgedu.protocol import seeded
 from cfgedu.samplers import ddim_step, sample
 from cfgedu.schedule import linear
 from cfgedu.widgets.digits import COLUMNS, COUNT, digits_lab_demo
+from cfgedu.widgets.mnist import mnist_lab_demo
 
 SCHEDULE = linear()
 
@@ -52,8 +54,18 @@ def test_the_picture_shows_guided_samples_and_the_readout_the_judge(change):
 @pytest.mark.parametrize("network", ["one", "twin"])
 def test_a_twin_draws_from_its_own_heads(network):
     net, twin = BIG
-    demo = digits_lab_demo(net, BIG_JUDGE, SCHEDULE, size=28, twin=twin)
+    demo = mnist_lab_demo(net, BIG_JUDGE, SCHEDULE, twin=twin)
     demo.update(**DEMO.start | {"steps": 2}, network=network)
     pair = null_pair(net) if network == "one" else twin.pair
     x = expected(pair, 28, **DEMO.start | {"steps": 2})
     torch.testing.assert_close(torch.as_tensor(demo.figure.axes[0].images[0].get_array()), tiles(x, COLUMNS))
+
+
+def test_the_mnist_lab_alone_has_the_networks_of_the_course():
+    net, schedule, _ = load_checkpoint("mnist-unet")
+    twin, judge = (load_checkpoint(name)[0] for name in ("mnist-twin-unet", "mnist-judge"))
+    alone, given = mnist_lab_demo(), mnist_lab_demo(net, judge, schedule, twin)
+    assert alone.code.startswith("from cfgedu.widgets.mnist import mnist_lab_demo\n\ndemo = mnist_lab_demo()\n")
+    assert alone.readout.value == given.readout.value
+    assert list(alone.controls) == list(given.controls)
+    assert "network" not in mnist_lab_demo(net, judge, schedule).controls

@@ -153,7 +153,7 @@ def test_places_to_go_to_are_states_of_their_own(name):
 
 def test_where_time_or_r_is_the_story_it_plays():
     silent = {name for name in DEMOS if not made(name).picture.plays}
-    assert silent == {"digits_lab, 28x28"}  # whose frame takes a second
+    assert silent == {"mnist_lab"}  # whose frame takes a second
     assert all(
         made(name).picture.plays["name"] in ("t", "r", "r_b", "progress", "bucket") for name in DEMOS.keys() - silent
     )

@@ -36,7 +36,8 @@ SWEEP, MEASURED, SCALES = "mnist-sweep", ("DDIM", "DDPM", "Euler-Maruyama"), (0,
 SEVERAL = {"unet": (0, 1, 1.5, 2, 5)}  # the scales at which a row is made with each of SEEDS, elsewhere with the first
 SEEDS, IMAGES, DRAWS = (0, 1, 2), 500, 20  # images a row, of networks as of real digits: distances depend on it
 BRANCHES, VARIANTS = "branches", "mnist-variants"
-NAMES = (*LEGS, *JUDGES, SWEEP, BRANCHES, VARIANTS)
+DEMOS = ("dropout", "twins", "digits", "repair")  # the small networks of demos
+NAMES = (*LEGS, *JUDGES, SWEEP, BRANCHES, VARIANTS, *DEMOS)
 RUNS = DATA.parent / "runs"
 
 
@@ -130,6 +131,11 @@ def tool(name):
 def small_networks():
     """The networks of notebook 14 and what they do as baselines of one another, by tools/branches.py."""
     return tool("branches").make()
+
+
+def demo_networks(name):
+    """The networks of the demo of notebook 08, 09 or 11, by tools/demo_networks.py."""
+    return tool("demo_networks").make(name)
 
 
 def real_digits(path: Path, judge: tuple[nn.Module, None, dict], train, test, n=IMAGES, draws=DRAWS) -> list[dict]:
@@ -232,6 +238,8 @@ def main(arguments=None):
             code = small_networks()
         elif name == VARIANTS:
             code = variants(options.fresh)
+        elif name in DEMOS:
+            code = demo_networks(name)
         else:
             code = judge(options.fresh, name) if name in JUDGES else measure(options.samplers, options.fresh)
         if code:

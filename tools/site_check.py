@@ -3,7 +3,8 @@
 Every page is opened from its folder and from a server on this machine, with every other host out of reach: light on a
 wide screen and dark on a phone. Nothing may be asked for outside, fail to load, or show an error; nothing may stick out
 of a phone's screen; every picture must load; axe-core may find nothing serious; the search must find what it is asked
-for. build/site-shots/ then holds pictures of some pages. Words choose pages: `06` those that have it in their name.
+for; a demo that loads large networks must say what it should. build/site-shots/ then holds pictures of some pages.
+Words choose pages: `06` those that have it in their name.
 """
 
 import argparse
@@ -27,7 +28,8 @@ SHOWN += ("notebooks/12_mnist", "notebooks/solutions/06_guidance_vector")
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = {"wide-light": (WIDE, "light"), "phone-dark": (PHONE, "dark")}
 SEARCHES = {"guidance vector": "06_guidance_vector", "autoguidance": "14_other_baselines", "tweedie": "02_score"}
-WAIT = 20_000  # milliseconds for a page and for an answer of the search
+NETWORKS = {"notebooks/12_mnist": ("mnist_lab", "class 3, r = 2.0, 8 steps: the judge agrees on ")}  # once loaded
+WAIT = 20_000  # milliseconds for a page, for an answer of the search, and for a demo's networks
 
 EVERYTHING_LOADS = """async () => {
   const pictures = [...document.images];
@@ -133,6 +135,25 @@ def searched(program, home):
     return [("search", trouble) for trouble in troubles]
 
 
+def networks_at_work(program, home, names):
+    """[(page, trouble)] of the demos that load large networks when somebody asks: asks, and waits for what they say."""
+    context, found = program.new_context(viewport=WIDE), []
+    for name, (demo, words) in NETWORKS.items():
+        if name not in names:
+            continue
+        page, troubles = watched(context, home)
+        page.goto(f"{home}/{name}.html", wait_until="load")
+        figure = page.locator(f"figure[data-demo={demo}]")
+        figure.scroll_into_view_if_needed()
+        figure.locator(".cfgedu-offer button").click()
+        figure.locator(".cfgedu-readout[aria-busy=false]").wait_for()
+        told = figure.locator(".cfgedu-readout").text_content()
+        troubles += [] if told.startswith(words) else [f"{demo} says {told!r}"]
+        found += [(name, trouble) for trouble in troubles]
+    context.close()
+    return found
+
+
 def shots(program, home, names, folder=SHOTS):
     """Pictures of the pages: the first screens, wide and on a phone, light and dark."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -162,6 +183,7 @@ def main(words=None):
         found += looked_at(program, address, names, "wide-light", None)
         for home in (SITE.as_uri(), address):
             found += searched(program, home)
+            found += networks_at_work(program, home, names)
         shots(program, address, [name for name in SHOWN if name in names])
         program.close()
     for name, trouble in dict.fromkeys(found):

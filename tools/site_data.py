@@ -4,10 +4,15 @@ A demo's controls, presets, play button and the panels that a hand moves in are 
 writes them down for the page, beside the scripts of `site/js`.
 """
 
+import base64
 import importlib
 import json
 from pathlib import Path
 
+from cfgedu.checkpoints import checkpoint_path
+from cfgedu.widgets.baselines import SHIPPED
+from cfgedu.widgets.dropout import RATES, shipped_name
+from cfgedu.widgets.gallery import NETWORKS
 from cfgedu.widgets.live import LiveFigure
 from cfgedu.widgets.page import panel
 
@@ -20,12 +25,35 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
     "score_mixer": "mixing",
     "guidance_vector": "guidance_vector",
     "tilted_against_guided": "tilted",
+    "dropout_explorer": "dropout",
+    "twin_heads": "twin",
     "sampling_lab": "lab",
+    "digits_lab": "digits",
+    "mnist_lab": "mnist",
     "contested_mode": "contested",
+    "baselines": "baselines",
     "two_attributes": "attributes",
+    "gallery": "gallery",
 }
+NEEDS = {  # the shipped checkpoints that a demo cannot do without
+    "dropout_explorer": tuple(map(shipped_name, RATES)),
+    "twin_heads": ("twin-late", "twin-leaky"),
+    "digits_lab": ("digits-mlp", "digits-judge"),
+    "mnist_lab": ("mnist-unet", "mnist-judge"),
+    "baselines": tuple(f"branches-{size}" for size in SHIPPED.values()),
+    "gallery": (NETWORKS,),
+}
+LATER = {"mnist_lab": ("mnist-twin-unet",)}  # those that it loads when a control asks for them
 DATA, STYLE = "demos.js", "demo.css"
 WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
+LOADERS = ("safetensors.js", "packed.js")
+WORLD += LOADERS
+# What computes beside the page, and what of the world it uses: packed into one script, for a worker.
+# What computes in the page with small networks: packed into one script, which comes with them.
+NETS = ("gemm.js", "layers.js", "judge.js", "nets.js")
+WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "gallery")
+BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
+WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
 SCRIPTS = (*WORLD, *SCENES, DATA, "mount.js")  # in the order in which a page has to load them
 SOURCE = Path(__file__).resolve().parent.parent / "site/js"
@@ -34,7 +62,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "site/js"
 def scripts_of(names) -> list[str]:
     """The scripts, in order, that a page with these demos has to load; none where no scene of them is ported."""
     shown = {f"scenes/{name}.js" for name in names if name in DEMOS}
-    return [script for script in SCRIPTS if not script.startswith("scenes/") or script in shown] if shown else []
+    spared = set() if any(name in NEEDS for name in names) else set(LOADERS)
+    wanted = [script for script in SCRIPTS if script not in spared]
+    return [script for script in wanted if not script.startswith("scenes/") or script in shown] if shown else []
 
 
 def demo(name: str) -> LiveFigure:
@@ -67,25 +97,51 @@ def described(live: LiveFigure) -> dict:
     }
 
 
+def needs(name: str) -> dict[str, int]:
+    """The checkpoints that a demo cannot do without, and their sizes in bytes."""
+    return {network: checkpoint_path(network).stat().st_size for network in NEEDS.get(name, ())}
+
+
 def lean(script: str) -> str:
     """A script without the lines of its comments and without indentation, half the bytes of the page."""
     lines = map(str.strip, script.splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith(("//", "/*", "*")))
 
 
+def packed(name: str, text: str) -> str:
+    """A script that hands a text over under a name, to the function `packed` of packed.js."""
+    return f"cfgedu.arrive({json.dumps(name)},{json.dumps(text)});\n"
+
+
+def write_packed(folder: Path) -> None:
+    """The checkpoints that demos need and the worker, each as a script: a page from a folder can load nothing else."""
+    joined = lambda scripts: "".join(lean((SOURCE / script).read_text(encoding="utf-8")) for script in scripts)
+    (folder / "nets.js").write_text(joined(NETS) + packed("nets", ""), encoding="utf-8")  # runs as it arrives
+    texts = {"worker": joined(WORKER)}
+    for name in {name for names in (*NEEDS.values(), *LATER.values()) for name in names}:
+        texts[name] = base64.b64encode(checkpoint_path(name).read_bytes()).decode()
+    for name, text in texts.items():
+        (folder / f"{name}.js").write_text(packed(name, text), encoding="utf-8")
+
+
 def write_scripts(folder: Path) -> None:
-    """Everything that live demos need, into a folder: the scripts, lean, the style, and the data of `write_data`."""
+    """Everything that live demos need, into a folder: the scripts, lean, the style, the networks, the demos' data."""
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
+        if path.name in (*BESIDE, *NETS):
+            continue
         place = Path(folder) / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")
         place.write_text(lean(text) if path.suffix == ".js" else text, encoding="utf-8")
+    (Path(folder) / "packed").mkdir()
+    write_packed(Path(folder) / "packed")
     write_data(folder)
 
 
 def write_data(folder: Path) -> Path:
     """Writes demos.js, a script that holds all demos as plain data, into the folder of the scripts."""
-    data = {name: described(demo(name)) for name in DEMOS}
+    code = lambda name: {"code": ["nets"] if name in WITH_NETS else []}
+    data = {name: described(demo(name)) | {"needs": needs(name)} | code(name) for name in DEMOS}
     path = Path(folder) / DATA
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     path.write_text(f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).demos = {text};\n", encoding="utf-8")

@@ -110,7 +110,7 @@ def gallery(entries):
         large += [demo_figure(demo, picture), place]
     opening = f"# {phrase('All demos')}\n\n" + phrase(
         "The demos of the course, in the order of its notebooks. They are live in the page: move their controls, or "
-        "drag a point; *full screen* is for a class or a talk."
+        "drag a point; *full screen* is for a class or a talk. A demo of large networks loads them when you ask for it."
     )
     thumbs = "\n".join(['<div class="cfgedu-gallery">', *small, "</div>"])
     return "\n\n".join([opening, thumbs, *large]) + "\n"

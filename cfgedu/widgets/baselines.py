@@ -6,6 +6,7 @@ from functools import cache
 import torch
 from matplotlib.collections import PolyCollection
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import guided, null_pair, two_models
 from cfgedu.language import phrase
 from cfgedu.metrics import lost_share
@@ -19,22 +20,27 @@ from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
 NO_LABEL, RANDOM = "no label (CFG)", "a random label"
 EXACT = "exact scores"
+SHIPPED = {"the strong network": "strong", "a weaker one": "weak", "one too weak": "too-weak"}
 LABEL, POINTS, STEPS = 1, 600, 24
 MARGIN, PIXELS = 0.35, 161  # of the left-hand picture
 SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)  # of the grey curve
 
 
 def baselines_scene(
-    figure, networks: Mapping[str, Denoiser], mixture: Mixture | None = None, schedule: Schedule | None = None
+    figure,
+    networks: Mapping[str, Denoiser] | None = None,
+    mixture: Mixture | None = None,
+    schedule: Schedule | None = None,
 ):
     """The scene; its state is the model that is guided, its baseline, and the scale r.
 
-    networks: {name: network}; the first one is guided, or exact scores are, and the others are baselines, as are the
-    model itself without a label and with a random one. Left, the cloud of class 1 over the region that holds all but 1%
-    of it; points outside are crosses. Right, how much strays against how much of the class is lost: the grey curve runs
-    through r = 1..5. All clouds start from the same points.
+    networks: {name: network}, those that ship unless given; the first one is guided, or exact scores are, and the
+    others are baselines, as are the model itself without a label and with a random one. Left, the cloud of class 1 over
+    the region that holds all but 1% of it; points outside are crosses. Right, how much strays against how much of the
+    class is lost: the grey curve runs through r = 1..5. All clouds start from the same points.
     """
     mixture, schedule = (mixture or branches()).to("cpu"), schedule or linear()
+    networks = networks or {name: load_checkpoint(f"branches-{size}")[0] for name, size in SHIPPED.items()}
     networks = {name: stage.at_home(net) for name, net in networks.items()}
     guided_ones = {next(iter(networks)): next(iter(networks.values())), EXACT: mixture.denoiser(schedule)}
     x_T, y = torch.randn(POINTS, 2, generator=seeded(7)), torch.full((POINTS,), LABEL)
@@ -134,11 +140,13 @@ def place_panel(ax):
 
 
 def baselines_demo(
-    networks: Mapping[str, Denoiser], mixture: Mixture | None = None, schedule: Schedule | None = None
+    networks: Mapping[str, Denoiser] | None = None, mixture: Mixture | None = None, schedule: Schedule | None = None
 ) -> LiveFigure:
-    """The demo: networks {name: network}, the strong one first; of branches unless another mixture is given."""
+    """The demo: networks {name: network}, the strong one first, or those that ship; of branches unless another
+    mixture is given.
+    """
     scene = bound(baselines_scene, networks=networks, mixture=mixture, schedule=schedule)
-    first, *others = networks
+    first, *others = networks or SHIPPED
     controls = {
         "model": choice("guided", [first, EXACT], first),
         "baseline": choice("baseline", [NO_LABEL, *others, RANDOM], others[0]),

@@ -1,10 +1,11 @@
-"""The digits lab of notebooks 11 and 12: ten digits of one class from ten noises, and what a judge takes them for."""
+"""The digits lab of notebook 11: ten digits of one class from ten noises, and what a judge takes them for."""
 
 from functools import lru_cache
 
 import torch
 from matplotlib.patches import Rectangle
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import clip_x0, guided_by
 from cfgedu.language import phrase
 from cfgedu.metrics import diversity, features
@@ -12,7 +13,7 @@ from cfgedu.models import Judge, TwinUNet
 from cfgedu.plots import CLASSES, UN, enlarged, images, tiles
 from cfgedu.protocol import Denoiser, seeded
 from cfgedu.samplers import ddim_step, sample
-from cfgedu.schedule import Schedule
+from cfgedu.schedule import Schedule, linear
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
@@ -21,13 +22,20 @@ WRONG, ASKED = CLASSES[1], CLASSES[0]
 
 
 def digits_lab_scene(
-    figure, net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
+    figure,
+    net: Denoiser | None = None,
+    judge: Judge | None = None,
+    schedule: Schedule | None = None,
+    size: int = 8,
+    twin: TwinUNet | None = None,
 ):
     """The scene; its state is the label asked for, the scale r, the DDIM steps, the seed of the noise, and clip.
 
     net is one network that knows both modes; judge classifies images (N,1,size,size). With a twin, the state has one
-    part more: the network, which is "one" (net) or "twin".
+    part more: the network, which is "one" (net) or "twin". A network and a judge of 8x8 digits ship with the course.
     """
+    net, judge = net or load_checkpoint("digits-mlp")[0], judge or load_checkpoint("digits-judge")[0]
+    schedule = schedule or linear()
     device = next((p.device for p in getattr(net, "parameters", list)()), "cpu")
     networks = {"one": net, "twin": twin}
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
@@ -45,7 +53,7 @@ def digits_lab_scene(
         with torch.no_grad():
             return x, seen.cpu(), judge.head(seen).softmax(1).cpu()
 
-    def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str = "one") -> str:
+    def update(label: int, r: float, steps: int, seed: int, clip: bool, network: str) -> str:
         x, seen, p = draw(label, r, steps, seed, clip, network)
         guess = p.argmax(1).tolist()
         show_digits(x, guess, label, f"you asked for {label}, r = {r:.1f}")
@@ -67,7 +75,10 @@ def digits_lab_scene(
             largest=float(x.abs().max()),
         )
 
-    return update
+    def alone(label: int, r: float, steps: int, seed: int, clip: bool) -> str:
+        return update(label, r, steps, seed, clip, "one")
+
+    return update if twin else alone
 
 
 def smooth(size: int) -> int:
@@ -109,29 +120,32 @@ def bars_panel(ax, K):
     return bars
 
 
-def digits_lab_demo(
-    net: Denoiser, judge: Judge, schedule: Schedule, size: int = 8, twin: TwinUNet | None = None
-) -> LiveFigure:
-    """The demo. Above 8x8 pixels a frame is too slow to follow a slider: it comes on release, after fewer steps."""
-    at_once = {"continuous_update": size <= 8}
-    controls = {
-        "label": choice("class y", range(judge.K), 3),
-        "r": slider("scale r", 0, 8, 2.0, **at_once),
-        "steps": int_slider("steps", 2, 50, 10 if size <= 8 else 8, **at_once),
-        "seed": int_slider("noise seed", 0, 20, 0, **at_once),
+ALT = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
+SIZE = (9.6, 3.3)
+PRESETS = {
+    "r = 0": {"r": 0.0},
+    "r = 1": {"r": 1.0},
+    "r = 8": {"r": 8.0},
+    "r = 8, clipped": {"r": 8.0, "clip": True},
+    "two steps": {"steps": 2},
+}
+
+
+def lab_controls(K: int, steps: int, **look) -> dict:
+    """The controls of a lab that begins with so many DDIM steps; `look` is for its sliders."""
+    return {
+        "label": choice("class y", range(K), 3),
+        "r": slider("scale r", 0, 8, 2.0, **look),
+        "steps": int_slider("steps", 2, 50, steps, **look),
+        "seed": int_slider("noise seed", 0, 20, 0, **look),
         "clip": choice("clip x0", [("no", False), ("yes", True)], False),
     }
-    if twin:
-        controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")
-    alt = "Ten generated digits of the chosen class, and the mean probability that a judge gives to each class"
-    given = {"net": net, "judge": judge, "schedule": schedule, "size": None if size == 8 else size, "twin": twin}
-    presets = {
-        "r = 0": {"r": 0.0},
-        "r = 1": {"r": 1.0},
-        "r = 8": {"r": 8.0},
-        "r = 8, clipped": {"r": 8.0, "clip": True},
-        "two steps": {"steps": 2},
-    }
-    presets |= {"twin": {"network": "twin"}} if twin else {}
-    play = "r" if size <= 8 else None
-    return LiveFigure(bound(digits_lab_scene, **given), controls, size=(9.6, 3.3), alt=alt, presets=presets, play=play)
+
+
+def digits_lab_demo(
+    net: Denoiser | None = None, judge: Judge | None = None, schedule: Schedule | None = None
+) -> LiveFigure:
+    """The demo, for 8x8 digits, of the network and the judge that ship unless others are given."""
+    scene = bound(digits_lab_scene, net=net, judge=judge, schedule=schedule)
+    controls = lab_controls(judge.K if judge else 10, steps=10)
+    return LiveFigure(scene, controls, size=SIZE, alt=ALT, presets=PRESETS, play="r")

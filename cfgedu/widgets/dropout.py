@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import from_score, guidance_vector, null_pair
 from cfgedu.language import phrase
 from cfgedu.metrics import field_error
@@ -23,6 +24,12 @@ from cfgedu.widgets.live import LiveFigure, bound, choice
 ARROWS, PIXELS = 13, 41  # arrows and points of the contours a side
 POINTS, TIMES = 300, 16  # test points and times behind the curve of the error
 LONGEST = 0.55  # drawn length of the longest arrow, in units of x
+RATES = (0.0, 0.02, 0.1, 0.2, 0.5, 0.9)  # of the networks that ship with the course
+
+
+def shipped_name(p_drop: float) -> str:
+    """The checkpoint of a rate: dropout-2 is that of 0.02."""
+    return f"dropout-{round(100 * p_drop)}"
 
 
 def eps_vector(model: Denoiser, schedule: Schedule) -> Denoiser:
@@ -31,12 +38,17 @@ def eps_vector(model: Denoiser, schedule: Schedule) -> Denoiser:
 
 
 def dropout_explorer_scene(
-    figure, nets: Mapping[float, nn.Module], mixture: Mixture | None = None, schedule: Schedule | None = None
+    figure,
+    nets: Mapping[float, nn.Module] | None = None,
+    mixture: Mixture | None = None,
+    schedule: Schedule | None = None,
 ):
     """The scene; its state is p_drop (a key of nets), null (one of NULLS), t and label.
 
-    nets: {p_drop: network}. The curve and the numbers are mean squared errors over noised data of all classes.
+    nets: {p_drop: network}, those that ship with the course unless given. The curve and the numbers are mean squared
+    errors over noised data of all classes.
     """
+    nets = nets or shipped_networks()
     mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
     told = {(p, null): stage.at_home(with_null(net, null)) for p, net in nets.items() for null in NULLS}
     fields = {key: eps_vector(net, schedule) for key, net in told.items()}
@@ -124,11 +136,17 @@ def legends(figure) -> None:
     stage.legend_row(figure, "right", handles)
 
 
+def shipped_networks() -> dict[float, nn.Module]:
+    """{p_drop: network} of notebook 08's islands, trained as it trains its own."""
+    return {p: load_checkpoint(shipped_name(p))[0] for p in RATES}
+
+
 def dropout_explorer_demo(
-    nets: Mapping[float, nn.Module], mixture: Mixture | None = None, schedule: Schedule | None = None
+    nets: Mapping[float, nn.Module] | None = None, mixture: Mixture | None = None, schedule: Schedule | None = None
 ) -> LiveFigure:
-    """The demo of networks {p_drop: network}, on the islands unless another mixture is given."""
+    """The demo of networks {p_drop: network}, or of those that ship; on the islands unless a mixture is given."""
     scene = bound(dropout_explorer_scene, nets=nets, mixture=mixture, schedule=schedule)
+    nets = nets or dict.fromkeys(RATES)
     controls = {
         "p_drop": choice("p_drop", list(nets), next(iter(nets))),
         "null": choice("null", NULLS, NULLS[0]),

@@ -4,8 +4,9 @@ from functools import cache
 
 import torch
 
+from cfgedu.checkpoints import checkpoint_path, read, under
 from cfgedu.edges import require_choice
-from cfgedu.exercises.repair import BUGS, code_with
+from cfgedu.exercises.repair import BUGS, code_with, made, planted
 from cfgedu.language import phrase
 from cfgedu.lights import GAUGES, GREEN, RED, dashboard
 from cfgedu.metrics import mean_posterior, spread
@@ -16,6 +17,7 @@ from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, choice, moving, slider
 
 POINTS, STEPS, NONE, ALL = 450, 25, "none", "all at once"
+NETWORKS = "repair-networks"  # the checkpoint with the network of every choice, in float16
 LETTERED = {chr(ord("A") + k): bug for k, bug in enumerate(sorted(BUGS, key=lambda bug: bug.name.split()[-1]))}
 CHOICES = {NONE: (), **{letter: (bug,) for letter, bug in LETTERED.items()}, ALL: BUGS}
 
@@ -26,10 +28,24 @@ def planted_bugs(name: str) -> tuple:
     return CHOICES[name]
 
 
+def training_part(name: str) -> str:
+    """The part of the file, with the bugs of a choice, that its training depends on."""
+    return planted(planted_bugs(name)).split("def guided")[0]
+
+
+def trained_as(name: str) -> str:
+    """The choice whose network the bugs of a choice have: NONE where they change nothing in the training."""
+    return NONE if training_part(name) == training_part(NONE) else name
+
+
 @cache
 def code_of(name: str):
-    """The code with the bugs of a choice; its network is trained once."""
-    return code_with(planted_bugs(name))
+    """The code with the bugs of a choice, and the network that it trains, which ships with the course."""
+    code, net = code_with(planted_bugs(name)), made(planted(planted_bugs(name)))["Net"]()
+    tensors, _ = read(checkpoint_path(NETWORKS))
+    net.load_state_dict({key: tensor.float() for key, tensor in under(trained_as(name), tensors).items()})
+    code.model = net.requires_grad_(False)
+    return code
 
 
 @cache

@@ -1,12 +1,14 @@
 """Two twin heads beside the exact pair: one whose trunk never sees the label, one whose trunk does."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import guidance_vector, null_pair
 from cfgedu.language import phrase
+from cfgedu.models import TwinMLP
 from cfgedu.plots import UN, G, class_map, color, grid, plane
-from cfgedu.protocol import Pair, seeded
+from cfgedu.protocol import Pair, seeded, where_labelled
 from cfgedu.schedule import Schedule, linear
 from cfgedu.toy import Mixture, islands
 from cfgedu.widgets import stage
@@ -18,16 +20,41 @@ FIELDS = {"guidance vector g": "g", "unconditional score": "s_{un}", "conditiona
 PANELS = ("exact", "late fusion", "leaky trunk")
 
 
+class LeakyTwin(TwinMLP):
+    """The twin of notebook 09 whose trunk is told the label, so that neither head is unconditional."""
+
+    def pair(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        c = self.time(t)
+        told = c + self.label(y + 1)
+        h = self.trunk(self.inlet(x), told)  # the leak: told in place of c
+        eps_un, eps_cond = self.outlet_un(self.head_un(h, c)), self.outlet_cond(self.head_cond(h, told))
+        return eps_un, where_labelled(y, eps_cond, eps_un)
+
+
+def shipped_twins() -> tuple[TwinMLP, LeakyTwin]:
+    """(late, leaky): one of each kind, trained as notebook 09 trains its own."""
+    late, weights = (load_checkpoint(name)[0] for name in ("twin-late", "twin-leaky"))
+    leaky = LeakyTwin(**weights.config)
+    leaky.load_state_dict(weights.state_dict())
+    return late, leaky.eval()
+
+
 def twin_heads_scene(
-    figure, late: nn.Module, leaky: nn.Module, mixture: Mixture | None = None, schedule: Schedule | None = None
+    figure,
+    late: nn.Module | None = None,
+    leaky: nn.Module | None = None,
+    mixture: Mixture | None = None,
+    schedule: Schedule | None = None,
 ):
     """The scene; its state is the time t, the class label and the field shown, a key of FIELDS.
 
-    late and leaky are twins, networks with a `pair`. All three panels share the scale of their arrows, written in the
-    first. The numbers are means over noisy data points of the class: error = mean |u_hat - u|^2 / mean |u|^2 of the
-    field shown, size = mean |u_hat|^2 / mean |u|^2, where u is the exact field.
+    late and leaky are twins, networks with a `pair`, those that ship with the course unless both are given. All three
+    panels share the scale of their arrows, written in the first. The numbers are means over noisy data points of the
+    class: error = mean |u_hat - u|^2 / mean |u|^2 of the field shown, size = mean |u_hat|^2 / mean |u|^2, where u is
+    the exact field.
     """
     mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
+    late, leaky = (late, leaky) if late and leaky else shipped_twins()
     pairs = [null_pair(mixture.denoiser(schedule)), late.pair, leaky.pair]
     points, pixels = stage.places(ARROWS), grid(PIXELS)
     x0, y0 = mixture.sample(POINTS, seeded(0))
@@ -97,9 +124,12 @@ def percent(share: float) -> str:
 
 
 def twin_heads_demo(
-    late: nn.Module, leaky: nn.Module, mixture: Mixture | None = None, schedule: Schedule | None = None
+    late: nn.Module | None = None,
+    leaky: nn.Module | None = None,
+    mixture: Mixture | None = None,
+    schedule: Schedule | None = None,
 ) -> LiveFigure:
-    """The demo of two twins, on the islands unless another mixture is given."""
+    """The demo of two twins, or of those that ship; on the islands unless another mixture is given."""
     scene = bound(twin_heads_scene, late=late, leaky=leaky, mixture=mixture, schedule=schedule)
     controls = {
         "t": stage.time_slider(schedule or linear(), 200, stops=100),

@@ -118,8 +118,8 @@
       ],
       holds: (px, py) => px >= box.left && px <= right && py >= box.top && py <= bottom,
 
-      /** A smooth picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue. */
-      image(n, paint, window = [-LIM, LIM, -LIM, LIM]) {
+      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue. */
+      image(n, paint, window = [-LIM, LIM, -LIM, LIM], smooth = true) {
         const picture = pictureOf(n), bytes = picture.data.data;
         for (let row = 0; row < n; row++) {
           for (let column = 0; column < n; column++) {
@@ -131,7 +131,10 @@
         picture.ctx.putImageData(picture.data, 0, 0);
         const [left, , low] = window, step = [(window[1] - left) / (n - 1) / 2, (window[3] - low) / (n - 1) / 2];
         const from = [X(left - step[0]), Y(window[3] + step[1])], to = [X(window[1] + step[0]), Y(low - step[1])];
-        inside(1, () => ctx.drawImage(picture.canvas, from[0], from[1], to[0] - from[0], to[1] - from[1]));
+        inside(1, () => {
+          ctx.imageSmoothingEnabled = smooth;
+          ctx.drawImage(picture.canvas, from[0], from[1], to[0] - from[0], to[1] - from[1]);
+        });
       },
 
       /** Round marks. */

@@ -38,5 +38,8 @@
     return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
   }
 
-  Object.assign(cfgedu, { rounded, fixed, percent, general });
+  /** The text with the values at its named places: fill("r = {r}", { r: 2 }) is "r = 2". */
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
+
+  Object.assign(cfgedu, { rounded, fixed, percent, general, fill });
 })();

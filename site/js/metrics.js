@@ -92,12 +92,19 @@
     }));
   }
 
+  /** tr Cov of features (n F,) of n images of one class, half the mean squared distance between two of them. */
+  function diversity(features, n) {
+    const F = features.length / n, centre = new Float64Array(F);
+    features.forEach((value, i) => (centre[i % F] += value / n));
+    return features.reduce((sum, value, i) => sum + (value - centre[i % F]) ** 2, 0) / (n - 1);
+  }
+
   /** The points x (n 2,) whose label is `label`. */
   function rowsOf(x, y, label) {
     return x.filter((_, i) => y[i >> 1] === label);
   }
 
   Object.assign(cfgedu, {
-    mean, meanPosterior, classAccuracy, spread, lostShare, quantile, edgeOfSupport, offSupport, rowsOf,
+    mean, meanPosterior, classAccuracy, spread, lostShare, quantile, edgeOfSupport, offSupport, diversity, rowsOf,
   });
 })();

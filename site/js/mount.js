@@ -1,13 +1,18 @@
 // Brings the demos of a page to life: <figure class="cfgedu-demo" data-demo="name" data-state="{json}"> holds a
 // picture, and gets controls, a canvas, a readout and a goal in its place. Without this script, or for a scene that is
-// not there, the picture stays. cfgedu.demos, written from Python, describes the controls; the address may hold a
-// state, such as #scales.r=3.
+// not there, the picture stays. cfgedu.demos, written from Python, describes the controls, and says which networks the
+// demo needs: scene.make(networks) gets them by name. The address may hold a state, such as #scales.r=3.
+//
+// scene.make() gives update(state) -> {text, draw, found, later}; later, where it is there, is a promise, after which
+// the same state is asked for again: what has to be waited for is not there yet.
 
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
   const REST = 400, PLAY = 90; // ms until the address and the listener follow; for a frame that is played
   const NEAR = "400px"; // how far from what is seen a demo becomes live
+  const LARGE = 1e6; // bytes: networks that are larger are loaded when somebody asks for them
+  const OFFER = "make it live (loads {size} MB)", LOADING = "loading …", FAILED = "{error}. Try again?";
 
   /** A new element with attributes and children; a property where the element has one. */
   function make(tag, given = {}, ...children) {
@@ -71,6 +76,9 @@
 
   /** The value as Python writes it. */
   function repr(control, value) {
+    if (typeof value === "boolean") {
+      return value ? "True" : "False";
+    }
     if (typeof value === "string") {
       return `'${value.replace(/\\/g, "\\\\").replace(/'/g, "\\'")}'`;
     }
@@ -107,10 +115,11 @@
 
   // ---------------------------------------------------------------- one demo
 
-  function mount(figure) {
+  function mount(figure, networks) {
     const name = figure.dataset.demo, demo = cfgedu.demos[name], scene = cfgedu.scenes[name];
     const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
-    const update = scene.make(), id = (part) => `cfgedu-${name}-${part}`, ratio = globalThis.devicePixelRatio || 1;
+    const update = scene.make(networks), id = (part) => `cfgedu-${name}-${part}`;
+    const ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
     let panels = null, laid = "", last = null, waiting = false, resting = 0, playing = 0;
 
@@ -159,17 +168,21 @@
 
     function draw() {
       waiting = false;
-      const began = performance.now(), { text, draw: paint, found } = update(state);
+      const began = performance.now(), { text, draw: paint, found, later } = update(state);
       panels.clear();
       paint(panels);
       figure.dataset.ms = (performance.now() - began).toFixed(2);
       readout.textContent = text;
+      readout.setAttribute("aria-busy", Boolean(later));
       code.textContent = codeOf(name, demo, state);
       last = found;
       Object.entries(shown).forEach(([key, [show, input]]) => {
         show(state[key]);
         input.disabled = scene.uses ? !scene.uses(key, state) : false;
       });
+      if (later) {
+        later.then(() => set({}));
+      }
     }
 
     function request() {
@@ -200,9 +213,12 @@
 
     /** What is to say of the goal: why it is reached, or, where a hint is asked for, what is missing. */
     function judged(asked) {
-      const reached = last && scene.goal.reached(state, last);
+      const reached = Boolean(last && scene.goal.reached(state, last));
       goal.classList.toggle("cfgedu-reached", reached);
-      return reached ? `✓ ${scene.goal.told(state, last)}` : asked ? scene.goal.hint(state, last) : "";
+      if (reached) {
+        return `✓ ${scene.goal.told(state, last)}`;
+      }
+      return asked && last ? scene.goal.hint(state, last) : "";
     }
 
     function layout() {
@@ -270,13 +286,48 @@
     layout();
   }
 
+  /** Loads what a demo needs, then makes it live; large networks wait for a hand, or for an address that is meant. */
+  function prepare(figure) {
+    const name = figure.dataset.demo, { needs, code } = cfgedu.demos[name], names = Object.keys(needs);
+    const bytes = names.reduce((sum, network) => sum + needs[network], 0);
+    if (!names.length) {
+      mount(figure);
+      return;
+    }
+    const press = make("button", { type: "button" }), told = make("span", { role: "status" });
+    const place = make("p", { className: "cfgedu-offer" }, press, " ", told);
+
+    function load() {
+      const held = document.activeElement === press; // by the keyboard, which then goes on in the controls
+      press.disabled = true;
+      told.textContent = LOADING;
+      return Promise.all([...names.map(cfgedu.checkpoint), ...code.map(cfgedu.packed)]).then((loaded) => {
+        place.remove();
+        mount(figure, Object.fromEntries(names.map((network, k) => [network, loaded[k]])));
+        if (held) {
+          figure.querySelector("input, select").focus();
+        }
+      }, (error) => {
+        press.disabled = false;
+        told.textContent = cfgedu.fill(FAILED, { error: error.message });
+      });
+    }
+
+    press.textContent = cfgedu.fill(OFFER, { size: (bytes / 1e6).toFixed(1) });
+    press.addEventListener("click", load);
+    figure.prepend(place);
+    if (bytes < LARGE || spokenOf(name)) {
+      load();
+    }
+  }
+
   /** Demos become live as they come near to what is seen; one that the address speaks of is shown. */
   function mountAll() {
     const figures = [...document.querySelectorAll("figure.cfgedu-demo")];
     const known = figures.filter(({ dataset: { demo } }) => cfgedu.demos[demo] && cfgedu.scenes[demo]);
     const watch = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((entry) => {
       watch.unobserve(entry.target);
-      mount(entry.target);
+      prepare(entry.target);
     }), { rootMargin: NEAR });
     known.forEach((figure) => watch.observe(figure));
     const meant = known.find(({ dataset: { demo } }) => spokenOf(demo));

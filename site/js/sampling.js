@@ -30,6 +30,19 @@
     };
   }
 
+  /** The guided prediction of a network: where r is 0 or 1 that is one of its two, asked for alone. */
+  function guidedBy(model, r) {
+    return r === 1 ? model : r === 0 ? (x, t) => model(x, t, cfgedu.NULL) : guided(nullPair(model), r);
+  }
+
+  /** The model whose predicted x_0 is clipped to [low, high], with the eps that belongs to the clipped x_0. */
+  function clipX0(model, schedule, low = -1, high = 1) {
+    return (x, t, y) => {
+      const x0 = schedule.x0(x, t, model(x, t, y));
+      return schedule.eps(x, t, x0.map((u) => Math.min(Math.max(u, low), high)));
+    };
+  }
+
   /** g = s_cond - s_un, in score units: grad log p(y given x_t) where the pair is exact. */
   function guidanceVector(pair, schedule) {
     return (x, t, y) => {
@@ -86,19 +99,24 @@
   const SAMPLERS = { DDPM: ddpmStep, DDIM: ddimStep, "Euler-Maruyama": eulerMaruyamaStep, ODE: odeStep };
 
   /**
-   * [x, then x after every step]; the last one is x_0. steps: how many, spread evenly over T..0, or the times
-   * themselves. Each step with s > 0 draws z = draw(x.length), in order; the step to s = 0 gets z = 0. draw: the randn
-   * of a generator.
+   * x, then x after every step, each when it is asked for; the last one is x_0. steps: how many, spread evenly over
+   * T..0, or the times themselves. Each step with s > 0 draws z = draw(x.length), in order; the step to s = 0 gets
+   * z = 0. draw: the randn of a generator.
    */
-  function trajectory(step, model, schedule, x, y, steps, draw) {
-    const times = cfgedu.timesOf(schedule, steps), walk = [x], nothing = new Float64Array(x.length);
+  function* stepped(step, model, schedule, x, y, steps, draw) {
+    const times = cfgedu.timesOf(schedule, steps), nothing = new Float64Array(x.length);
+    yield x;
     for (let i = 0; i + 1 < times.length; i++) {
       const [t, s] = [times[i], times[i + 1]], eps = model(x, t, y);
       const z = s > 0 && draw ? draw(x.length) : nothing;
       x = step(x, eps, schedule.alphaBar[t], schedule.alphaBar[s], z);
-      walk.push(x);
+      yield x;
     }
-    return walk;
+  }
+
+  /** [x, then x after every step], with the same arguments. */
+  function trajectory(...given) {
+    return [...stepped(...given)];
   }
 
   /** x_0, the end of the trajectory with the same arguments. */
@@ -107,7 +125,7 @@
   }
 
   Object.assign(cfgedu, {
-    nullPair, guided, guidanceVector, within, wFromR, ddpmStep, ddimStep, eulerMaruyamaStep, odeStep, SAMPLERS,
-    trajectory, sample,
+    nullPair, guided, guidedBy, clipX0, guidanceVector, within, wFromR, ddpmStep, ddimStep, eulerMaruyamaStep, odeStep,
+    SAMPLERS, stepped, trajectory, sample,
   });
 })();

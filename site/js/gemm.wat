@@ -1,0 +1,85 @@
+;; The one heavy loop of the networks in the page: convolutions and linear layers as products of matrices.
+;;
+;;   c[row][x][o] = bias[o] + sum over taps and run of a[row, x, tap, i] w[tap, i, o]
+;;
+;; Numbers are float32, channels lie next to each other. A tap is one row of a kernel, `run` its columns times channels:
+;; they lie next to each other in the picture as well, so that no picture is unrolled. Lengths that end in Row, Step and
+;; Tap are bytes. The weights w come in blocks of 8 outputs; 4 places of x times 8 outputs are summed in registers.
+;; `width` is 4 or more: where it is no multiple of 4, the last places are done twice.
+(module
+  (import "m" "m" (memory 1))
+  (func (export "product")
+    (param $a i32) (param $aRow i32) (param $aStep i32) (param $aTap i32) (param $taps i32) (param $run i32)
+    (param $w i32) (param $bias i32) (param $blocks i32)
+    (param $c i32) (param $cRow i32) (param $cStep i32) (param $rows i32) (param $width i32)
+    (local $row i32) (local $x i32) (local $at i32) (local $to i32) (local $tap i32) (local $line i32) (local $i i32)
+    (local $p i32) (local $q i32) (local $two i32) (local $three i32)
+    (local $low v128) (local $high v128) (local $s v128)
+    (local $a0 v128) (local $a1 v128) (local $b0 v128) (local $b1 v128)
+    (local $c0 v128) (local $c1 v128) (local $d0 v128) (local $d1 v128)
+    (local.set $two (i32.mul (local.get $aStep) (i32.const 2)))
+    (local.set $three (i32.mul (local.get $aStep) (i32.const 3)))
+    (loop $block
+      (local.set $row (i32.const 0))
+      (loop $eachRow
+        (local.set $x (i32.const 0))
+        (loop $eachX
+          (local.set $at (i32.add (local.get $a) (i32.add (i32.mul (local.get $row) (local.get $aRow))
+            (i32.mul (local.get $x) (local.get $aStep)))))
+          (local.set $to (i32.add (local.get $c) (i32.add (i32.mul (local.get $row) (local.get $cRow))
+            (i32.mul (local.get $x) (local.get $cStep)))))
+          (local.set $low (v128.load (local.get $bias)))
+          (local.set $high (v128.load offset=16 (local.get $bias)))
+          (local.set $a0 (local.get $low)) (local.set $a1 (local.get $high))
+          (local.set $b0 (local.get $low)) (local.set $b1 (local.get $high))
+          (local.set $c0 (local.get $low)) (local.set $c1 (local.get $high))
+          (local.set $d0 (local.get $low)) (local.set $d1 (local.get $high))
+          (local.set $q (local.get $w))
+          (local.set $line (local.get $at))
+          (local.set $tap (local.get $taps))
+          (loop $eachTap
+            (local.set $p (local.get $line))
+            (local.set $i (local.get $run))
+            (loop $sum
+              (local.set $low (v128.load (local.get $q)))
+              (local.set $high (v128.load offset=16 (local.get $q)))
+              (local.set $s (v128.load32_splat (local.get $p)))
+              (local.set $a0 (f32x4.add (local.get $a0) (f32x4.mul (local.get $s) (local.get $low))))
+              (local.set $a1 (f32x4.add (local.get $a1) (f32x4.mul (local.get $s) (local.get $high))))
+              (local.set $s (v128.load32_splat (i32.add (local.get $p) (local.get $aStep))))
+              (local.set $b0 (f32x4.add (local.get $b0) (f32x4.mul (local.get $s) (local.get $low))))
+              (local.set $b1 (f32x4.add (local.get $b1) (f32x4.mul (local.get $s) (local.get $high))))
+              (local.set $s (v128.load32_splat (i32.add (local.get $p) (local.get $two))))
+              (local.set $c0 (f32x4.add (local.get $c0) (f32x4.mul (local.get $s) (local.get $low))))
+              (local.set $c1 (f32x4.add (local.get $c1) (f32x4.mul (local.get $s) (local.get $high))))
+              (local.set $s (v128.load32_splat (i32.add (local.get $p) (local.get $three))))
+              (local.set $d0 (f32x4.add (local.get $d0) (f32x4.mul (local.get $s) (local.get $low))))
+              (local.set $d1 (f32x4.add (local.get $d1) (f32x4.mul (local.get $s) (local.get $high))))
+              (local.set $p (i32.add (local.get $p) (i32.const 4)))
+              (local.set $q (i32.add (local.get $q) (i32.const 32)))
+              (br_if $sum (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+            (local.set $line (i32.add (local.get $line) (local.get $aTap)))
+            (br_if $eachTap (local.tee $tap (i32.sub (local.get $tap) (i32.const 1)))))
+          (v128.store (local.get $to) (local.get $a0))
+          (v128.store offset=16 (local.get $to) (local.get $a1))
+          (local.set $to (i32.add (local.get $to) (local.get $cStep)))
+          (v128.store (local.get $to) (local.get $b0))
+          (v128.store offset=16 (local.get $to) (local.get $b1))
+          (local.set $to (i32.add (local.get $to) (local.get $cStep)))
+          (v128.store (local.get $to) (local.get $c0))
+          (v128.store offset=16 (local.get $to) (local.get $c1))
+          (local.set $to (i32.add (local.get $to) (local.get $cStep)))
+          (v128.store (local.get $to) (local.get $d0))
+          (v128.store offset=16 (local.get $to) (local.get $d1))
+          ;; the next 4 places, or the last 4
+          (local.set $i (i32.sub (local.get $width) (i32.const 4)))
+          (if (i32.lt_s (local.get $x) (local.get $i))
+            (then
+              (local.set $x (i32.add (local.get $x) (i32.const 4)))
+              (if (i32.gt_s (local.get $x) (local.get $i)) (then (local.set $x (local.get $i))))
+              (br $eachX))))
+        (br_if $eachRow (i32.lt_s (local.tee $row (i32.add (local.get $row) (i32.const 1))) (local.get $rows))))
+      (local.set $w (local.get $q))
+      (local.set $bias (i32.add (local.get $bias) (i32.const 32)))
+      (local.set $c (i32.add (local.get $c) (i32.const 32)))
+      (br_if $block (local.tee $blocks (i32.sub (local.get $blocks) (i32.const 1)))))))

@@ -1,0 +1,130 @@
+// The drop-rate explorer: the guidance vector of a network beside the exact one, for any rate and any null. All arrows
+// are g in score units times the noise level, eps_un - eps_cond; errors are in these units too.
+
+(function () {
+  "use strict";
+  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, fill, general } = cfgedu;
+  const ARROWS = 13, PIXELS = 41; // arrows and points of the contours a side
+  const POINTS = 300, TIMES = 16; // test points and times behind the curve of the error
+  const LONGEST = 0.55; // drawn length of the longest arrow
+  const READOUT = "p_drop = {p}, null: {none}, class {label}, t = {t}: mean squared error of g, all classes, {here}; " +
+    "of the signal, the exact g itself, {signal}";
+
+  function make(networks) {
+    const mixture = cfgedu.islands(), schedule = cfgedu.linear(), exact = cfgedu.denoiser(mixture, schedule).pair;
+    const { x0, y } = cfgedu.draw(mixture, POINTS, cfgedu.seeded(0)), eps = cfgedu.seeded(1).randn(2 * POINTS);
+    const times = Array.from({ length: TIMES }, (_, i) => (
+      Math.max(1, cfgedu.rounded(schedule.T * ((i + 1) / TIMES) ** 1.5))
+    ));
+    const points = grid(ARROWS, LIM * (1 - 1 / ARROWS)), pixels = grid(PIXELS), pairs = {}, curves = {}, signals = {};
+
+    /** The network trained with this rate, with this null, as a pair. */
+    function learned(rate, none) {
+      const key = `${rate} ${none}`, checkpoint = networks[`dropout-${Math.round(100 * rate)}`];
+      pairs[key] = pairs[key] || cfgedu.nullPair(cfgedu.mlp(checkpoint, { rows: cfgedu.withNull(checkpoint, none) }));
+      return pairs[key];
+    }
+
+    const g = (pair, x, t, label) => {
+      const [un, cond] = pair(x, t, label);
+      return un.map((u, i) => u - cond[i]);
+    };
+
+    /** The exact g at the test points of a time, and its mean square. */
+    function signalAt(t) {
+      if (!signals[t]) {
+        const x = schedule.noise(x0, t, eps), right = g(exact, x, t, y);
+        signals[t] = { x, right, square: cfgedu.mean(right.map((u) => u * u)) };
+      }
+      return signals[t];
+    }
+
+    /** The mean squared error of a pair's g at a time. */
+    function error(pair, t) {
+      const { x, right } = signalAt(t);
+      return cfgedu.mean(g(pair, x, t, y).map((u, i) => (u - right[i]) ** 2));
+    }
+
+    /** The error at all times, made when it is first asked for. */
+    function curveOf(rate, none) {
+      const key = `${rate} ${none}`;
+      curves[key] = curves[key] || times.flatMap((t) => [t, error(learned(rate, none), t)]);
+      return curves[key];
+    }
+
+    return ({ p_drop: rate, null: none, t, label }) => {
+      const pair = learned(rate, none), here = error(pair, t), signal = signalAt(t).square;
+      const text = fill(READOUT, {
+        p: general(rate), none, label, t, here: general(here, 2), signal: general(signal, 2),
+      });
+
+      function draw([left, middle, right]) {
+        const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
+        const fields = [exact, pair].map((each) => g(each, points, t, label)), longest = fields.map(longestOf);
+        [left, middle].forEach((panel, k) => {
+          LEVELS.forEach((level, j) => cfgedu.contour(p, PIXELS, level).forEach((line) => (
+            panel.line(line, { color: color(label), width: 1.2, dash: DASHES[j] })
+          )));
+          panel.arrows(points, fields[k].map((u) => LONGEST / Math.max(...longest) * u), { color: G });
+          panel.note(`longest ${general(longest[k], 2)}`);
+          panel.frame();
+        });
+        right.line(times.flatMap((time) => [time, signalAt(time).square]), { color: GUIDED, dash: [5, 3], width: 1.5 });
+        right.line(curveOf(rate, none), { color: G, width: 2 });
+        right.dots([t, here], { color: G, radius: 4.5 });
+        right.note(`${general(here / signal, 2)} x signal`);
+        right.frame();
+      }
+      return { text, draw, found: { share: here / signal } };
+    };
+  }
+
+  /** The length of the longest of vectors that lie one after the other. */
+  function longestOf(field) {
+    let longest = 0;
+    for (let i = 0; i < field.length; i += 2) {
+      longest = Math.max(longest, Math.hypot(field[i], field[i + 1]));
+    }
+    return longest;
+  }
+
+  const SAID = {
+    words: "With the learned row at t = 150: which is the smallest p_drop at which the error of g is below half of " +
+      "the signal?",
+    time: "Set t to 150.",
+    none: "Ask with the null that was there in training, the learned row.",
+    above: "The error is {share} times the signal.",
+    more: "That is enough, {share} times the signal. Is a smaller rate enough as well?",
+    told: "Two labels in a hundred, over all the batches, are thousands of samples that ask for no label.",
+  };
+  const powers = { "-6": "⁻⁶", "-4": "⁻⁴", "-2": "⁻²", 0: "⁰" };
+  cfgedu.scenes.dropout_explorer = {
+    make,
+    goal: {
+      words: SAID.words,
+      reached: ({ p_drop: rate, null: none, t }, { share }) => (
+        rate === 0.02 && none === "learned row" && t === 150 && share < 0.5
+      ),
+      hint: ({ null: none, t }, { share }) => (
+        t !== 150 ? SAID.time : none !== "learned row" ? SAID.none : (
+          fill(share < 0.5 ? SAID.more : SAID.above, { share: general(share, 2) })
+        )
+      ),
+      told: () => SAID.told,
+    },
+    panels: [
+      plane({
+        title: "exact $g$", legend: LEVELS.map((p, k) => ({ label: `$p(y|x_t)$ = ${p}`, dash: DASHES[k], color: INK })),
+      }),
+      plane({ title: "learned $g$" }),
+      {
+        x: [0, 1000], y: [1e-6, 2], yscale: Math.log10, title: "error of $g$", xlabel: "time t", xticks: [0, 500, 1000],
+        yticks: Object.keys(powers).map((p) => [10 ** p, `10${powers[p]}`]), wide: 6,
+        legend: [
+          { label: "mean squared error", form: "line-dot", color: G, size: 4 },
+          { label: "signal: mean g²", color: GUIDED, dash: [5, 3] },
+        ],
+      },
+    ],
+  };
+})();

@@ -1,0 +1,88 @@
+// Two twin heads beside the exact pair: one whose trunk never sees the label, one whose trunk does. All three panels
+// share the scale of their arrows, which the first one writes down.
+
+(function () {
+  "use strict";
+  const { UN, G, LIM, rgb, color, grid, plane, fill, general } = cfgedu;
+  const ARROWS = 13, PIXELS = 41, POINTS = 2000; // arrows and pixels a side; points of all classes behind the numbers
+  const LONGEST = 0.6; // drawn length of the longest of all arrows
+  const FIELDS = {
+    "guidance vector g": { symbol: "$g$", of: (un, cond) => un - cond },
+    "unconditional score": { symbol: "$s_{un}$", of: (un) => -un },
+    "conditional score": { symbol: "$s_{cond}$", of: (un, cond) => -cond },
+  };
+  const READOUT = "t = {t}, class {label}, {shown}; exact mean square {signal}. late fusion: error {lateError}, size " +
+    "{lateSize}; leaky: error {leakyError}, size {leakySize}";
+
+  /** 0.063 as 6.3%; far above 1 as a multiple, since at large t the exact g is smaller than any network's error. */
+  function share(part) {
+    return part < 9.995 ? cfgedu.percent(part, 1) : `${general(part, 2)} times`;
+  }
+
+  function make(networks) {
+    const mixture = cfgedu.islands(), schedule = cfgedu.linear();
+    const late = cfgedu.twinMlp(networks["twin-late"]), leaky = cfgedu.twinMlp(networks["twin-leaky"], { leaky: true });
+    const pairs = [cfgedu.denoiser(mixture, schedule), late, leaky].map((model) => model.pair);
+    const points = grid(ARROWS, LIM * (1 - 1 / ARROWS)), pixels = grid(PIXELS);
+    const drawn = cfgedu.draw(mixture, POINTS, cfgedu.seeded(0)), noise = cfgedu.seeded(1).randn(2 * POINTS);
+
+    return ({ t, label, shown }) => {
+      const data = cfgedu.rowsOf(schedule.noise(drawn.x0, t, noise), drawn.y, label);
+      const x = Float64Array.of(...points, ...data), { symbol, of } = FIELDS[shown];
+      const fields = pairs.map((pair) => {
+        const [un, cond] = pair(x, t, label);
+        return un.map((u, i) => of(u, cond[i]) / schedule.noiseLevel[t]);
+      });
+      const [exact, ...learned] = fields.map((field) => field.subarray(points.length));
+      const square = (u) => cfgedu.mean(u.map((value) => value * value)), signal = square(exact);
+      const wrong = learned.map((u) => square(u.map((value, i) => value - exact[i])) / signal);
+      const errors = wrong.map(share), sizes = learned.map((u) => share(square(u) / signal));
+      const text = fill(READOUT, {
+        t, label, shown, signal: general(signal, 2), lateError: errors[0], lateSize: sizes[0], leakyError: errors[1],
+        leakySize: sizes[1],
+      });
+
+      function draw(panels) {
+        const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
+        const arrows = fields.map((field) => field.subarray(0, points.length)), longest = longestOf(arrows);
+        const ground = rgb(color(label)), tint = { "$g$": G, "$s_{un}$": UN, "$s_{cond}$": color(label) }[symbol];
+        panels.forEach((panel, k) => {
+          panel.image(PIXELS, (i, pixel) => ground.forEach((c, j) => (pixel[j] = 255 - (255 - c) * p[i] / 2)));
+          panel.arrows(points, arrows[k].map((u) => LONGEST / longest * u), { color: tint, width: 2 });
+          panel.note(k ? `error ${errors[k - 1]}` : `${symbol}, longest ${general(longest, 2)}`);
+          panel.frame();
+        });
+      }
+      return { text, draw, found: { late: wrong[0], leaky: wrong[1] } };
+    };
+  }
+
+  /** The length of the longest vector of several fields. */
+  function longestOf(fields) {
+    return Math.sqrt(fields.reduce((most, field) => (
+      field.reduce((high, u, i) => (i % 2 ? Math.max(high, u * u + field[i - 1] ** 2) : high), most)
+    ), 0));
+  }
+
+  const SAID = {
+    words: "The leaky twin's g is all but gone. Which of its two predictions is to blame? Show it.",
+    shown: "g is the difference of the two predictions: choose one of them.",
+    right: "Here late fusion errs by {late}, and the leaky twin by {leaky}: this prediction is not to blame.",
+    alike: "Here late fusion errs by {late}, and the leaky twin by {leaky}: at this time one is like the other.",
+    told: "Its head without a label knows what you ask for. Change the class: two panels stand still, this one turns.",
+  };
+  const WORSE = 3; // times
+  cfgedu.scenes.twin_heads = {
+    make,
+    goal: {
+      words: SAID.words,
+      reached: ({ shown }, { late, leaky }) => shown === "unconditional score" && leaky > WORSE * late,
+      hint: ({ shown }, { late, leaky }) => fill(
+        shown === "guidance vector g" ? SAID.shown : shown === "conditional score" ? SAID.right : SAID.alike,
+        { late: share(late), leaky: share(leaky) },
+      ),
+      told: () => SAID.told,
+    },
+    panels: [plane({ title: "exact" }), plane({ title: "late fusion" }), plane({ title: "leaky trunk" })],
+  };
+})();
