@@ -11,4 +11,4 @@ understand the method. Every name is imported from its home, so that a reader se
     from cfgedu.samplers import ddim_step, sample
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -53,7 +53,7 @@ else:
         name = re.match(r"[\\w.-]+", requirement).group()
         if name != os.environ.get("LACKS"):
             record(site, *pins.get(name.lower(), (name, "1.0")))
-    record(site, "cfgedu", "0.1.0")
+    record(site, "cfgedu", "1.0.0")
     (site / "ruff").mkdir(exist_ok=True)
     (site / "ruff/__main__.py").write_text("import sys; print('ran', sys.argv[1:], sys.prefix)")
 """
