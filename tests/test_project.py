@@ -68,7 +68,7 @@ def third_party(path):
     [
         ("cfgedu/**/*.py", PROJECT["dependencies"]),
         ("notebooks/**/*.ipynb", PROJECT["dependencies"]),
-        ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"] + EXTRAS["browser"]),
+        ("tests/*.py", PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["peers"] + EXTRAS["browser"] + EXTRAS["site"]),
         ("*.py", []),  # course.py and its part: the standard library alone
         ("tools/*.py", sum(EXTRAS.values(), PROJECT["dependencies"]) + SMALLDIFFUSION),
     ],
