@@ -7,13 +7,13 @@ writes as an f-string. `course.py translation build ko` makes the file that is r
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from pathlib import Path
 
 BUILT = Path(__file__).resolve().parent.parent / "build"
 PLACE = re.compile(r"\{(\w*)(?:![rs])?(?::[^{}]*)?\}")  # {share:.1%}
-MEANT = re.compile("[A-Za-z]{3}")  # a template that holds no word would fit any text
+WORD = re.compile("[a-z]{2}")
 
 known: dict[str, str] = {}  # {English: translation}; empty for English
 
@@ -31,8 +31,7 @@ def translated(text: str) -> str:
     """
     if text in known or not known:
         return known.get(text, text)
-    parts = text.split("; ")
-    if all(part in known for part in parts):
+    if parts := apart(text, known):
         return "; ".join(known[part] for part in parts)
     for pattern, template in templates():
         if found := pattern.fullmatch(text):
@@ -40,12 +39,27 @@ def translated(text: str) -> str:
     return text
 
 
+def apart(text: str, among: Container[str]) -> list[str]:
+    """The sentences among these that a text joins by "; ", a sign that each may hold too; none where it does not."""
+    parts = text.split("; ")
+    for k in range(1, len(parts)):
+        head, rest = "; ".join(parts[:k]), "; ".join(parts[k:])
+        if head in among and (others := [rest] if rest in among else apart(rest, among)):
+            return [head, *others]
+    return []
+
+
 @cache
 def templates() -> list[tuple[re.Pattern, str]]:
-    """(what the English template fits, its translation) of every template that holds a word, the longest first."""
+    """(what the English template fits, its translation) of every template with words enough, the longest first."""
     kept = {text: PLACE.sub("", text) for text in known if PLACE.search(text)}
-    texts = sorted((text for text, words in kept.items() if MEANT.search(words)), key=lambda text: -len(kept[text]))
+    texts = sorted((text for text, words in kept.items() if telling(words)), key=lambda text: -len(kept[text]))
     return [(fitting(text), PLACE.sub(r"{\1}", known[text])) for text in texts]
+
+
+def telling(words: str) -> bool:
+    """Whether these words of a template are enough to know a text by: "at" alone would fit too many."""
+    return bool(WORD.search(words)) and len(words.strip()) > 3
 
 
 def fitting(template: str) -> re.Pattern:

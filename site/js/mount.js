@@ -6,6 +6,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
+  const { say } = cfgedu;
   const REST = 400, PLAY = 90; // ms until the address and the listener follow; for a frame that is played
   const NEAR = "400px"; // how far from what is seen a demo becomes live
 
@@ -123,11 +124,11 @@
     const frame = make("div", { className: "cfgedu-frame" }, canvas);
     const readout = make("p", { className: "cfgedu-readout", id: id("readout") });
     const spoken = make("p", { className: "cfgedu-spoken", "aria-live": "polite" });
-    const hint = button("hint", () => (verdict.textContent = judged(true)), "what the present state lacks");
+    const hint = button(say("hint"), () => (verdict.textContent = judged(true)), say("what the present state lacks"));
     const verdict = make("span", { role: "status" });
-    const head = make("strong", { textContent: "Goal: " });
+    const head = make("strong", { textContent: `${say("Goal:")} ` });
     const goal = make("p", { className: "cfgedu-goal" }, head, scene.goal.words, " ", hint, " ", verdict);
-    const cell = { role: "region", "aria-label": "the notebook cell for this picture" };
+    const cell = { role: "region", "aria-label": say("the notebook cell for this picture") };
     const code = make("pre", { hidden: true, tabIndex: 0, ...cell });
 
     const shown = {};
@@ -141,15 +142,16 @@
     const presets = Object.entries(demo.presets).map(([text, changes]) => (
       button(text, () => byHand({ ...start, ...changes }))
     ));
-    const play = demo.play && button("", () => (playing ? stop() : begin()), `moves ${demo.play.label}`);
-    const toggle = button("as code", () => {
+    const moves = demo.play && say("moves {label}", { label: demo.play.label });
+    const play = demo.play && button("", () => (playing ? stop() : begin()), moves);
+    const toggle = button(say("as code"), () => {
       code.hidden = !code.hidden;
       toggle.setAttribute("aria-expanded", !code.hidden);
-    }, "the notebook cell that draws this picture");
-    const big = document.fullscreenEnabled && button("full screen", () => (
+    }, say("the notebook cell that draws this picture"));
+    const big = document.fullscreenEnabled && button(say("full screen"), () => (
       document.fullscreenElement ? document.exitFullscreen() : live.requestFullscreen()
     ));
-    const reset = button("reset", () => byHand(start), "back to the first state");
+    const reset = button(say("reset"), () => byHand(start), say("back to the first state"));
     const places = make("div", { className: "cfgedu-buttons" }, ...[play, ...presets].filter(Boolean));
     const buttons = make("div", { className: "cfgedu-buttons" }, ...[reset, toggle, big].filter(Boolean));
     const board = make("div", { className: "cfgedu-controls" }, ...rows);
@@ -241,7 +243,7 @@
       const { values, name: key } = demo.play;
       let k = 0;
       stop();
-      play.textContent = "stop";
+      play.textContent = say("stop");
       playing = setInterval(() => {
         set({ [key]: values[k++] });
         if (k === values.length) {
@@ -254,7 +256,7 @@
       clearInterval(playing);
       playing = 0;
       if (play) {
-        play.textContent = `play ${demo.play.label}`;
+        play.textContent = say("play {label}", { label: demo.play.label });
       }
     }
 
