@@ -4,12 +4,14 @@
     check [ko [06 ...]]    what is missing, left over, out of date, or does not agree with the English; exit code 1
     old ko 06 c14          what has changed in the English of a cell since it was translated, word by word
     accept ko 06 c14 ...   the translation of these cells still holds: take the English as it is now
-    build [ko]             the notebooks and pages in that language, in build/ko
+    strings ko             brings translations/ko/cfgedu.po in step: what checks, claims and demos say
+    build [ko]             the notebooks and pages in that language, and the strings, in build/ko
 
 The English notebooks are the only ones that are executed; translations/ko/06_guidance_vector.md holds their text in
 Korean. Each cell stands under a marker, <!-- cell c14 7c9f1dd2 -->: its id, and a hash of the English words it was made
 from, or - where it is not translated yet. Pages such as README are cut at their headings. NAME is 06 (a lesson),
-solutions/06, README, docs/questions or docs/teaching.
+solutions/06, README, docs/questions or docs/teaching; for `check` it may be strings, the PO file. An empty text there,
+or one that is marked fuzzy because the English has changed, is not used.
 """
 
 import argparse
@@ -26,12 +28,14 @@ from pathlib import Path
 import nbformat
 
 from cfgedu.files import write
+from tools import translation_strings
 from tools.published import Problem, git
 from tools.translation_rules import differences
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "translations"
 PAGES = ("README", "docs/questions", "docs/teaching")
+STRINGS = "strings"  # the name of the PO file
 NONE = "-"  # the hash of a cell that is not translated yet
 MARKER = re.compile(r"^<!-- cell (\S+) (\S+) -->\n?", re.MULTILINE)
 
@@ -100,7 +104,9 @@ def all_names():
 
 
 def full_name(word):
-    """The name that begins with the word, which may be 06, solutions/06 or README."""
+    """The name that begins with the word, which may be 06, solutions/06, README or strings."""
+    if word == STRINGS:
+        return STRINGS
     found = [name for name in all_names() if name == word or name.startswith(f"{word}_")]
     if len(found) != 1:
         raise Wrong(f"{word} names no lesson, solution or page; there are: {', '.join(all_names())}")
@@ -153,6 +159,8 @@ def rules(language):
 
 def problems(language, name):
     """What is wrong with a translation, one line each."""
+    if name == STRINGS:
+        return problems_of_strings(language)
     english, translated, of_language = pieces(name), read(language, name), rules(language)
     found = []
     counts = Counter(piece.id for piece in translated)
@@ -172,6 +180,14 @@ def problems(language, name):
             found.append(f"{piece.id}: the English has changed (`old {language} {name} {piece.id}` shows what)")
         found += [f"{piece.id}: {what}" for what in differences(english[piece.id], piece.text)]
         found += [f"{piece.id}: {what}" for what in of_language(piece.text)]
+    return found
+
+
+def problems_of_strings(language):
+    """What is wrong with the PO file of a language, one line each."""
+    found, of_language = translation_strings.problems(language, ROOT), rules(language)
+    for english, text in translation_strings.words(language, ROOT).items():
+        found += [f"{what}: {english[:80]}" for what in of_language(text)]
     return found
 
 
@@ -264,6 +280,8 @@ def assembled(language, name):
     for cell in new.cells:
         if cell.cell_type == "markdown":
             cell.source = text_for(language, cell.source, translated.get(cell.id))
+        else:
+            translation_strings.put_into(cell)
     new.metadata["cfgedu"] = {"lang": language, "made_from": digest(nbformat.writes(notebook))}
     nbformat.validate(new)
     return new
@@ -272,18 +290,23 @@ def assembled(language, name):
 def build(language, folder=None):
     """Writes all that has a translation to build/ko, in the folders of the English; returns how many files."""
     folder, count = folder or ROOT / "build" / language, 0
-    for name in all_names():
-        if name in PAGES:
-            if not stored(language, name).exists():
-                continue
-            translated = {piece.id: piece for piece in read(language, name)}
-            parts = [text_for(language, text, translated.get(id)) for id, text in pieces(name).items()]
-            text = "\n\n".join(parts)
-        else:
-            text = nbformat.writes(assembled(language, name))
-        write(folder / source_path(name), (text + "\n").encode())
-        count += 1
+    with translation_strings.speaking(language, ROOT):
+        write(folder / "cfgedu.mo", translation_strings.compiled(language, ROOT))
+        count = sum(build_one(language, name, folder) for name in all_names())
     return count
+
+
+def build_one(language, name, folder):
+    """Writes a notebook, or a page that has a translation; returns whether it did."""
+    if name not in PAGES:
+        text = nbformat.writes(assembled(language, name))
+    elif stored(language, name).exists():
+        translated = {piece.id: piece for piece in read(language, name)}
+        text = "\n\n".join(text_for(language, text, translated.get(id)) for id, text in pieces(name).items())
+    else:
+        return False
+    write(folder / source_path(name), (text + "\n").encode())
+    return True
 
 
 # ---------------------------------------------------------------- the command
@@ -293,14 +316,17 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="course.py translation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("start", "check", "old", "accept", "build"), help="see above")
+    parser.add_argument("command", choices=("start", "check", "old", "accept", "strings", "build"), help="see above")
     parser.add_argument("words", nargs="*", metavar="LANGUAGE NAME ID", help="what each of them takes, as above")
     options = parser.parse_args(argv)
     language, *rest = [*options.words, None] if options.words else [None]
     rest = [word for word in rest if word]
     try:
-        if options.command in ("start", "old", "accept") and not rest:
-            raise Wrong(f"{options.command} needs a language and a name, such as: {options.command} ko 06")
+        if options.command in ("start", "old", "accept") and not rest or options.command == "strings" and not language:
+            takes = "a language" if options.command == "strings" else "a language and a name"
+            raise Wrong(
+                f"{options.command} needs {takes}, such as: {options.command} ko{'' if options.command == 'strings' else ' 06'}"
+            )
         name = full_name(rest[0]) if rest and options.command != "check" else None
         if options.command == "start":
             print(f"{stored(language, name).relative_to(ROOT)}: {start(language, name)} cells to translate")
@@ -309,7 +335,14 @@ def main(argv=None):
         elif options.command == "old":
             for id in rest[1:]:
                 print(old(language, name, id))
+        elif options.command == "strings":
+            found = translation_strings.update(language, ROOT)
+            print(f"{language}: " + ", ".join(f"{count} {state}" for state, count in sorted(found.items())))
         elif options.command == "build":
+            if language and language not in languages():
+                raise Wrong(
+                    f"{language} is no language of the course; there are: {', '.join(languages()) or 'none yet'}"
+                )
             for each in [language] if language else languages():
                 print(f"build/{each}: {build(each)} files")
         else:

@@ -3,7 +3,7 @@
 `strings()` finds them: what `phrase` is called with, the names of checks and claims with the values that they show, the
 tables of the exercises, the labels of demos, what the page's scripts `say`. An f-string becomes a template with named
 places. `update` brings a PO file up to date, `problems` says what is wrong with it, `words` is what `language.speak`
-takes, and `shown` puts it into what a notebook has stored.
+takes, and `put_into` changes what a notebook has stored.
 """
 
 import ast
@@ -79,7 +79,9 @@ def named(node, scopes, depth: int = 3) -> list[str]:
 def given(scope) -> dict[str, list]:
     """{name: the expressions that it is given, or drawn from} in a scope."""
     found = {}
-    own = [it for it in scope.body if not isinstance(it, ast.FunctionDef | ast.ClassDef)]  # of a module, what is its own
+    own = [
+        it for it in scope.body if not isinstance(it, ast.FunctionDef | ast.ClassDef)
+    ]  # of a module, what is its own
     for part in ast.walk(ast.Module(own, []) if isinstance(scope, ast.Module) else scope):
         if isinstance(part, ast.Assign | ast.For | ast.comprehension):
             value = part.value if isinstance(part, ast.Assign) else part.iter
@@ -230,6 +232,8 @@ MADE = (
 def by_template(text: str, joineds, phrases) -> list[str]:
     """The template that a text was made with, and the words in its places; the text itself where it was written so."""
     for made in (*MADE, *phrases, *joineds):
+        if made == MADE[0] and not text.startswith(("'", '"')):  # the thing and the choice of it stand in quotes
+            continue
         if PLACE.search(made) and WORD.search(PLACE.sub("", made)) and (found := fitting(made).fullmatch(text)):
             values = [found[name] for name in found.groupdict() if name in ("hint", "place")]
             return values if made in MADE or made in phrases else [made, *values]
@@ -276,6 +280,7 @@ def strings(root: Path = ROOT) -> Catalog:
 
 # ---------------------------------------------------------------- the PO file
 
+ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)\b")
 FOLLOWED = re.compile(r"\}(?:으로|[은는이가을를과와로])(?![가-힣])")  # no particle goes with every value
 
 
@@ -289,18 +294,30 @@ def read(language: str, root: Path = ROOT) -> Catalog:
     return read_po(io.BytesIO(file.read_bytes()), locale=language) if file.exists() else Catalog(locale=language)
 
 
+HEAD = """# What checks, claims, exercises and demos say. `course.py translation strings` keeps it in step with the English.
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
+
+
 def save(language: str, catalog: Catalog, root: Path = ROOT) -> None:
+    """Writes a PO file without dates, which would change every time, and flags of formats that are none."""
     written = io.BytesIO()
-    write_po(written, catalog, width=0, include_lineno=False, omit_header=False)
-    write(store(language, root), written.getvalue())
+    for message in catalog:
+        message.flags -= {"python-format", "python-brace-format"}
+    write_po(written, catalog, width=0, include_lineno=False, omit_header=True)
+    write(store(language, root), HEAD.format(language=language).encode() + written.getvalue())
 
 
 def update(language: str, root: Path = ROOT) -> Counter:
     """Brings the PO file in step with the course: new strings stand empty, changed ones are marked fuzzy."""
     catalog = read(language, root)
     catalog.update(strings(root))
-    for message in catalog:
-        message.flags.discard("python-format")  # a % is a share in these
     save(language, catalog, root)
     return Counter("fuzzy" if it.fuzzy else "done" if it.string else "open" for it in catalog if it.id)
 
@@ -325,7 +342,7 @@ def faults(english: str, text: str) -> list[str]:
     places = [Counter(place[0] for place in PLACE.finditer(each)) for each in (english, text)]
     found = [f"lacks the place {place}" for place in places[0] - places[1]]
     found += [f"has a place that the English has not, {place}" for place in places[1] - places[0]]
-    lost = numbers(PLACE.sub(" ", english)) - numbers(PLACE.sub(" ", text))
+    lost = numbers(ORDINAL.sub(" ", PLACE.sub(" ", english))) - numbers(PLACE.sub(" ", text))
     found += [f"lacks the numbers {', '.join(sorted(lost))}"] if lost else []
     found += ["a particle follows a place"] if FOLLOWED.search(text) else []
     return found + (["is broken into lines"] if "\n" in text else [])
@@ -420,7 +437,7 @@ def diagnosed(text: str) -> str | None:
     return None
 
 
-def shown(cell) -> None:
+def put_into(cell) -> None:
     """Puts what checks, claims and exercises have printed in a cell, and the words of its demo, into the language."""
     for output in cell.get("outputs", ()):
         if output.output_type == "stream" and SHOWS.search(cell.source):
