@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from tests.site import ROOT, ask, needs_node
 from tools.site_data import DEMOS, SCENES, SOURCE, WORLD, demo, lean, scripts_of
+from tools.translation_strings import of_the_page, speaking
 
 STATES = 40
 SCRIPTS = [ROOT / "site/js" / script for script in (*WORLD, *SCENES)]
@@ -74,6 +75,22 @@ def test_a_scene_says_what_python_says(name):
     wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
     assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
     assert set(inspect.signature(update).parameters) == set(asked[0])
+
+
+@needs_node
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_scene_says_in_korean_what_python_says_in_korean(name, tmp_path):
+    words = tmp_path / "words.js"
+    words.write_text(of_the_page("ko"), encoding="utf-8")
+    asked = list(states(demo(name), 8))
+    told = ask([{"ask": "readout", "scene": name, "state": state} for state in asked], [words, *SCRIPTS])
+    goals = ask([{"ask": "goal", "scene": name, "state": state} for state in asked], [words, *SCRIPTS])
+    with speaking("ko"):
+        live = demo(name)
+        update = live.scene(Figure(figsize=live.size))
+        wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
+    assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
+    assert all(re.search("[가-힣]", words) for _, words in goals)
 
 
 @needs_node

@@ -19,6 +19,7 @@ import copy
 import difflib
 import hashlib
 import importlib
+import json
 import re
 import sys
 from collections import Counter
@@ -288,25 +289,38 @@ def assembled(language, name):
 
 
 def build(language, folder=None):
-    """Writes all that has a translation to build/ko, in the folders of the English; returns how many files."""
-    folder, count = folder or ROOT / "build" / language, 0
+    """Writes all that has a translation to build/ko, in the folders of the English; returns how many files.
+
+    A notebook there that its reader has changed since it was built stays as it is.
+    """
+    folder = folder or ROOT / "build" / language
     with translation_strings.speaking(language, ROOT):
         write(folder / "cfgedu.mo", translation_strings.compiled(language, ROOT))
-        count = sum(build_one(language, name, folder) for name in all_names())
-    return count
+        texts = {source_path(name): text for name in all_names() if (text := built_text(language, name))}
+    made = json.loads(record.read_text(encoding="utf-8")) if (record := folder / "built.json").exists() else {}
+    changed = [path for path in texts if (folder / path).exists() and digest_of(folder / path) != made.get(path)]
+    for path in texts.keys() - changed:
+        write(folder / path, texts[path].encode())
+        made[path] = digest_of(folder / path)
+    if changed:
+        print(f"You have changed these in {folder}, so they stay; renamed, they are built anew: {', '.join(changed)}")
+    write(record, json.dumps(made, indent=1).encode())
+    return len(texts)
 
 
-def build_one(language, name, folder):
-    """Writes a notebook, or a page that has a translation; returns whether it did."""
+def digest_of(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def built_text(language, name):
+    """The text of a notebook, or of a page that has a translation; "" for a page that has none."""
     if name not in PAGES:
-        text = nbformat.writes(assembled(language, name))
-    elif stored(language, name).exists():
-        translated = {piece.id: piece for piece in read(language, name)}
-        text = "\n\n".join(text_for(language, text, translated.get(id)) for id, text in pieces(name).items())
-    else:
-        return False
-    write(folder / source_path(name), (text + "\n").encode())
-    return True
+        return nbformat.writes(assembled(language, name)) + "\n"
+    if not stored(language, name).exists():
+        return ""
+    translated = {piece.id: piece for piece in read(language, name)}
+    texts = [text_for(language, text, translated.get(id)) for id, text in pieces(name).items()]
+    return "\n\n".join(texts) + "\n"
 
 
 # ---------------------------------------------------------------- the command
@@ -322,11 +336,10 @@ def main(argv=None):
     language, *rest = [*options.words, None] if options.words else [None]
     rest = [word for word in rest if word]
     try:
-        if options.command in ("start", "old", "accept") and not rest or options.command == "strings" and not language:
-            takes = "a language" if options.command == "strings" else "a language and a name"
-            raise Wrong(
-                f"{options.command} needs {takes}, such as: {options.command} ko{'' if options.command == 'strings' else ' 06'}"
-            )
+        if options.command in ("start", "old", "accept") and not rest:
+            raise Wrong(f"{options.command} needs a language and a name, such as: {options.command} ko 06")
+        if options.command == "strings" and not language:
+            raise Wrong("strings needs a language, such as: strings ko")
         name = full_name(rest[0]) if rest and options.command != "check" else None
         if options.command == "start":
             print(f"{stored(language, name).relative_to(ROOT)}: {start(language, name)} cells to translate")

@@ -29,7 +29,7 @@ from cfgedu.checks import Exercise, Guess
 from cfgedu.checks.calls import HINTS
 from cfgedu.exercises.repair import BUGS
 from cfgedu.files import write
-from cfgedu.language import PLACE, WORD, apart, fitting, phrase, speak, translated
+from cfgedu.language import PLACE, WORD, apart, fitting, is_plain, known, phrase, speak, translated
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
 from tools.translation_rules import numbers
@@ -168,11 +168,21 @@ def of_cell(code: str) -> Iterator[str]:
             for given in call.keywords:
                 pairs = [(given.arg, given.value)] if given.arg else held(given.value, tree)
                 for key, value in pairs:
-                    yield key.replace("_", " ")
+                    yield key.replace("_", " ") + " {value}"
                     yield from spelled(value)
         if name.endswith("_demo"):
             tables = [*call.args, *(given.value for given in call.keywords)]
             yield from (text for table in tables for key in getattr(table, "keys", []) for text in spelled(key))
+
+
+def in_places(templates, cell) -> Iterator[str]:
+    """The words that stand in the places of these templates where the cell has printed them."""
+    texts = [text for output in cell.outputs if output.output_type == "stream" for text in output.text.splitlines()]
+    printed = [text[2:].split(" (")[0] for text in texts if text.startswith("✓ ")]
+    own = [text for text in templates if PLACE.search(text) and len(PLACE.sub("", text)) > 8]  # sentences, no values
+    for pattern in map(fitting, own):
+        for found in map(pattern.fullmatch, printed):
+            yield from (it for it in (found.groups() if found else ()) if not is_plain(it))
 
 
 def held(node, tree) -> list[tuple[str, ast.expr]]:
@@ -266,7 +276,8 @@ def strings(root: Path = ROOT) -> Catalog:
     for path in sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code":
-                pairs += [(it, path.relative_to(root).as_posix()) for it in of_cell(cell.source)]
+                own = list(of_cell(cell.source))
+                pairs += [(it, path.relative_to(root).as_posix()) for it in [*own, *in_places(own, cell)]]
     for path in sorted((root / "site/js").rglob("*.js")):
         pairs += [(it, path.relative_to(root).as_posix()) for it in of_script(path)]
     for text, place in pairs:
@@ -294,7 +305,7 @@ def read(language: str, root: Path = ROOT) -> Catalog:
     return read_po(io.BytesIO(file.read_bytes()), locale=language) if file.exists() else Catalog(locale=language)
 
 
-HEAD = """# What checks, claims, exercises and demos say. `course.py translation strings` keeps it in step with the English.
+HEAD = """# What checks, claims, exercises and demos say; `course.py translation strings` follows the English.
 msgid ""
 msgstr ""
 "Language: {language}\\n"
@@ -323,7 +334,7 @@ def update(language: str, root: Path = ROOT) -> Counter:
 
 
 def problems(language: str, root: Path = ROOT, found: Catalog | None = None) -> list[str]:
-    """What is wrong with a PO file, a line each: strings that are missing, unsure, left over, or lost a place or number."""
+    """What is wrong with a PO file, a line each: strings that are missing, unsure, left over, or lost a place."""
     catalog, english = read(language, root), strings(root) if found is None else found
     told = [f"is left over: {message.id[:80]}" for message in catalog if message.id and message.id not in english]
     for message in english:
@@ -368,11 +379,18 @@ def compiled(language: str, root: Path = ROOT) -> bytes:
 
 
 def of_the_page(language: str, root: Path = ROOT) -> str:
-    """The script that gives the page's scripts their words."""
+    """The script that gives the page's scripts their words, the names of options among them; it is loaded first."""
     own = {text for path in (root / "site/js").rglob("*.js") for text in of_script(path)}
+    own |= {message.id for message in read(language, root) if is_label(message)}
     known = {english: text for english, text in words(language, root).items() if english in own}
     table = json.dumps(known, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {table};\n"
+
+
+def is_label(message) -> bool:
+    """A short text of a demo, without places, such as an option of a list: a readout may hold it."""
+    of_demo = any(place.startswith("cfgedu/widgets/") for place, _ in message.locations)
+    return of_demo and len(message.id) < 40 and not PLACE.search(message.id)
 
 
 @contextmanager
@@ -406,27 +424,20 @@ def known_as(text: str) -> str | None:
 
 def told(text: str) -> str | None:
     """What a check or claim says, with its numbers in brackets: "sentence (name 0.31, other name 12)"."""
-    if found := known_as(text):
-        return found
+    if text in known:
+        return known[text]
     if text.endswith(")"):
         for start in (match.start() for match in re.finditer(r" \(", text)):
             sentence, values = known_as(text[:start]), text[start + 2 : -1]
-            if sentence and (found := listed(values)):
+            if sentence and (found := known_as(values) or listed(values)):
                 return f"{sentence} ({found})"
-    return None
+    return known_as(text)
 
 
 def listed(text: str) -> str | None:
     """name value, name value, ...: a value that follows another one has no name of its own."""
-    parts = []
-    for part in text.split(", "):
-        value = re.search(r"(?:^| )([-+]?[\d.]+\S*(?: .*)?|\S+)$", part)
-        name = part[: value.start()] if value else ""
-        new = known_as(name) or (name if not WORD.search(name) else None) if name else ""
-        if new is None or not value:
-            return None
-        parts.append(f"{new} {translated(value[1])}".strip())
-    return ", ".join(parts)
+    parts = [known_as(part) or (part if is_plain(part) else None) for part in text.split(", ")]
+    return None if None in parts else ", ".join(parts)
 
 
 def diagnosed(text: str) -> str | None:
