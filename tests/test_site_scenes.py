@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tests.site import ROOT, ask, needs_node
 from tools.site_data import DEMOS, SCENES, SOURCE, WORLD, demo, lean, scripts_of
-from tools.translation_strings import of_the_page, speaking
+from tools.translation_po import of_the_page, speaking
 
 STATES = 40
 SCRIPTS = [ROOT / "site/js" / script for script in (*WORLD, *SCENES)]

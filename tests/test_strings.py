@@ -14,10 +14,11 @@ from cfgedu.checks import Guess, check, claim
 from cfgedu.exercises.n00 import check_scales
 from cfgedu.language import phrase, translated
 from tests.site import ROOT
-from tools import translation, translation_strings
+from tools import translation, translation_po
 from tools.site_data import described
+from tools.translation_po import SHOWS, faults, line, speaking, store
 from tools.translation_rules import numbers
-from tools.translation_strings import SHOWS, faults, line, of_cell, of_module, speaking, store
+from tools.translation_strings import of_cell, of_module, strings
 
 SPOKEN = [each for each in translation.languages() if store(each).exists()]
 every_language = pytest.mark.parametrize("spoken", SPOKEN)
@@ -26,14 +27,14 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 @pytest.fixture(scope="module")
 def found():
-    return translation_strings.strings()
+    return strings()
 
 
 @every_language
 def test_every_string_is_translated_and_keeps_its_places(spoken, found):
-    told = translation_strings.problems(spoken, found=found)
+    told = translation_po.problems(spoken, found=found)
     of_language = translation.rules(spoken)
-    told += [what for text in translation_strings.words(spoken).values() for what in of_language(text)]
+    told += [what for text in translation_po.words(spoken).values() for what in of_language(text)]
     assert not told
 
 
@@ -62,13 +63,13 @@ def test_missing_unsure_and_left_over_strings_are_told(tmp_path):
     mine.add("one", "하나")
     mine.add("two", "둘", flags=["fuzzy"])
     mine.add("four", "넷")
-    translation_strings.save("ko", mine, tmp_path)
-    assert translation_strings.problems("ko", tmp_path, english) == [
+    translation_po.save("ko", mine, tmp_path)
+    assert translation_po.problems("ko", tmp_path, english) == [
         "is left over: four",
         "the English has changed: two",
         "is not translated: three",
     ]
-    assert translation_strings.words("ko", tmp_path) == {"one": "하나", "four": "넷"}
+    assert translation_po.words("ko", tmp_path) == {"one": "하나", "four": "넷"}
 
 
 # ---------------------------------------------------------------- one language at a time
@@ -91,8 +92,8 @@ def test_english_loads_nothing():
 def test_what_is_built_is_read_and_another_language_is_english(spoken, tmp_path, monkeypatch):
     monkeypatch.setattr(language, "BUILT", tmp_path)
     (tmp_path / spoken).mkdir()
-    (tmp_path / spoken / "cfgedu.mo").write_bytes(translation_strings.compiled(spoken))
-    assert language.built(spoken) == translation_strings.words(spoken)
+    (tmp_path / spoken / "cfgedu.mo").write_bytes(translation_po.compiled(spoken))
+    assert language.built(spoken) == translation_po.words(spoken)
     assert language.built("") == language.built("xx") == {}
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 import nbformat
 
 from cfgedu.files import write
-from tools import translation_strings
+from tools import translation_po
 from tools.published import Problem, git
 from tools.translation_rules import differences
 
@@ -186,8 +186,8 @@ def problems(language, name):
 
 def problems_of_strings(language):
     """What is wrong with the PO file of a language, one line each."""
-    found, of_language = translation_strings.problems(language, ROOT), rules(language)
-    for english, text in translation_strings.words(language, ROOT).items():
+    found, of_language = translation_po.problems(language, ROOT), rules(language)
+    for english, text in translation_po.words(language, ROOT).items():
         found += [f"{what}: {english[:80]}" for what in of_language(text)]
     return found
 
@@ -282,7 +282,7 @@ def assembled(language, name):
         if cell.cell_type == "markdown":
             cell.source = text_for(language, cell.source, translated.get(cell.id))
         else:
-            translation_strings.put_into(cell)
+            translation_po.put_into(cell)
     new.metadata["cfgedu"] = {"lang": language, "made_from": digest(nbformat.writes(notebook))}
     nbformat.validate(new)
     return new
@@ -294,11 +294,12 @@ def build(language, folder=None):
     A notebook there that its reader has changed since it was built stays as it is.
     """
     folder = folder or ROOT / "build" / language
-    with translation_strings.speaking(language, ROOT):
-        write(folder / "cfgedu.mo", translation_strings.compiled(language, ROOT))
+    with translation_po.speaking(language, ROOT):
+        write(folder / "cfgedu.mo", translation_po.compiled(language, ROOT))
         texts = {source_path(name): text for name in all_names() if (text := built_text(language, name))}
-    made = json.loads(record.read_text(encoding="utf-8")) if (record := folder / "built.json").exists() else {}
-    changed = [path for path in texts if (folder / path).exists() and digest_of(folder / path) != made.get(path)]
+    record = folder / "built.json"
+    made = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    changed = [path for path in made if (folder / path).exists() and digest_of(folder / path) != made[path]]
     for path in texts.keys() - changed:
         write(folder / path, texts[path].encode())
         made[path] = digest_of(folder / path)
@@ -349,7 +350,7 @@ def main(argv=None):
             for id in rest[1:]:
                 print(old(language, name, id))
         elif options.command == "strings":
-            found = translation_strings.update(language, ROOT)
+            found = translation_po.update(language, ROOT)
             print(f"{language}: " + ", ".join(f"{count} {state}" for state, count in sorted(found.items())))
         elif options.command == "build":
             if language and language not in languages():
