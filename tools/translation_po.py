@@ -1,8 +1,8 @@
 """translations/ko/cfgedu.po: what checks, claims, exercises and demos say in a language, and where it goes.
 
 `update` brings the file up to date with `translation_strings.strings`, and `problems` says what is wrong with it.
-`words` is what `language.speak` takes, `compiled` what is read by CFGEDU_LANG; `put_into` changes what a notebook has stored,
-and `write_scripts` gives the page its words.
+`words` is what `language.speak` takes, `compiled` what is read by CFGEDU_LANG; `put_into` changes what a notebook has
+stored, and `write_scripts` gives the page its words.
 """
 
 import io
