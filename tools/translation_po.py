@@ -2,13 +2,14 @@
 
 `update` brings the file up to date with `translation_strings.strings`, and `problems` says what is wrong with it.
 `words` is what `language.speak` takes, `compiled` what is read by CFGEDU_LANG; `put_into` changes what a notebook has
-stored, and `write_scripts` gives the page its words.
+stored, and `of_the_page` is the script of the page with the words of a language.
 """
 
 import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from cfgedu.files import write
 from cfgedu.language import PLACE, is_plain, known, phrase, speak, translated
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
-from tools.site_data import write_data
+from tools import site_data
+from tools.site_data import described
 from tools.translation_rules import numbers
 from tools.translation_strings import ROOT, of_script, strings
 
@@ -113,27 +115,20 @@ def compiled(language: str, root: Path = ROOT) -> bytes:
     return written.getvalue()
 
 
+def labels() -> Iterator[str]:
+    """What the page shows of all demos: their words for the picture, controls, options, presets."""
+    for demo in (described(site_data.demo(name)) for name in site_data.DEMOS):
+        yield from (demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"]))
+        yield from (text for control in demo["controls"] for text, _ in control.get("options", ()))
+
+
 def of_the_page(language: str, root: Path = ROOT) -> str:
-    """The script that gives the page's scripts their words, the names of options among them; it is loaded first."""
-    own = {text for path in (root / "site/js").rglob("*.js") for text in of_script(path)}
-    own |= {message.id for message in read(language, root) if is_label(message)}
-    known = {english: text for english, text in words(language, root).items() if english in own}
-    table = json.dumps(known, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {table};\n"
-
-
-def write_scripts(folder: Path, language: str, root: Path = ROOT) -> None:
-    """words.js, which a page loads before all others, and demos.js in the place of the English one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "words.js").write_text(of_the_page(language, root), encoding="utf-8")
+    """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others."""
+    texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)] + list(labels())
     with speaking(language, root):
-        write_data(folder)
-
-
-def is_label(message) -> bool:
-    """A short text of a demo, without places, such as an option of a list: a readout may hold it."""
-    of_demo = any(place.startswith("cfgedu/widgets/") for place, _ in message.locations)
-    return of_demo and len(message.id) < 40 and not PLACE.search(message.id)
+        told = {text: translated(text) for text in texts}
+    table = {text: other for text, other in sorted(told.items()) if text != other}
+    return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {json.dumps(table, ensure_ascii=False)};\n"
 
 
 @contextmanager

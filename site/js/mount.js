@@ -88,9 +88,9 @@
 
   /** One control as [element, show(value)]; it calls moved(value). */
   function controlOf(control, id, moved) {
-    const label = make("label", { htmlFor: id, textContent: control.label });
+    const label = make("label", { htmlFor: id, textContent: say(control.label) });
     if (control.options) {
-      const options = control.options.map(([text]) => make("option", { textContent: text }));
+      const options = control.options.map(([text]) => make("option", { textContent: say(text) }));
       const select = make("select", { id }, ...options);
       select.addEventListener("input", () => moved(control.options[select.selectedIndex][1]));
       const show = (value) => (select.selectedIndex = control.options.findIndex(([, own]) => own === value));
@@ -120,7 +120,7 @@
       made.addEventListener("click", act);
       return made;
     };
-    const canvas = make("canvas", { role: "img", "aria-label": demo.alt, "aria-describedby": id("readout") });
+    const canvas = make("canvas", { role: "img", "aria-label": say(demo.alt), "aria-describedby": id("readout") });
     const frame = make("div", { className: "cfgedu-frame" }, canvas);
     const readout = make("p", { className: "cfgedu-readout", id: id("readout") });
     const spoken = make("p", { className: "cfgedu-spoken", "aria-live": "polite" });
@@ -140,9 +140,10 @@
       return element;
     });
     const presets = Object.entries(demo.presets).map(([text, changes]) => (
-      button(text, () => byHand({ ...start, ...changes }))
+      button(say(text), () => byHand({ ...start, ...changes }))
     ));
-    const moves = demo.play && say("moves {label}", { label: demo.play.label });
+    const played = demo.play && say(demo.play.label);
+    const moves = demo.play && say("moves {label}", { label: played });
     const play = demo.play && button("", () => (playing ? stop() : begin()), moves);
     const toggle = button(say("as code"), () => {
       code.hidden = !code.hidden;
@@ -256,7 +257,7 @@
       clearInterval(playing);
       playing = 0;
       if (play) {
-        play.textContent = say("play {label}", { label: demo.play.label });
+        play.textContent = say("play {label}", { label: played });
       }
     }
 
