@@ -94,7 +94,7 @@ DULL = ("WARNING", "Requirement already", "Attempting uninstall", "Found existin
 GROUPS = {"learn": "to learn", "teach": "to teach", "maintain": "to work on the course"}
 Word = namedtuple("Word", "group says command extra bare here", defaults=(None, False, False))
 WORDS = {
-    "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK}", ["-m", "jupyterlab"]),
+    "lab": Word("learn", f"open JupyterLab on {FIRST_NOTEBOOK} (--lang ko: in Korean)", ["-m", "jupyterlab"]),
     "site": Word("learn", "build the course as web pages (--open shows them)", ["-m", "tools.site"], "site"),
     "clean": Word("learn", "remove caches and downloads (--all: .venv too)", ["tools/clean.py"], bare=True),
     "update": Word("learn", "take what is new; your notebooks go to mine/", ["tools/update.py", "update"], bare=True),
@@ -116,7 +116,7 @@ WORDS = {
 LESSONS = ("play", "notebooks", "browser")  # their arguments name notebooks
 HELP = {"-h", "--help", "--help-all"}
 MORE = {  # where the options of a program of others are explained
-    "lab": "JupyterLab: https://jupyterlab.readthedocs.io/en/stable/getting_started/starting.html",
+    "lab": "JupyterLab (`--lang ko`: the course in Korean): https://jupyterlab.readthedocs.io/en/stable/getting_started/starting.html",
     "test": "pytest: https://docs.pytest.org/en/stable/reference/reference.html#command-line-flags",
     "lint": "ruff: https://docs.astral.sh/ruff/linter/",
 }
@@ -555,14 +555,44 @@ def with_home(env):
     return env
 
 
-def program(word, args):
+def language_of(args):
+    """(the language that `--lang` names, or None; the other arguments). Raises Problem where it cannot be shown."""
+    rest, language = list(args), None
+    for k, arg in enumerate(args):
+        if arg.partition("=")[0] == "--lang":
+            split = "=" not in arg
+            language = "".join(args[k + 1 : k + 2]) if split else arg.partition("=")[2]
+            del rest[k : k + 1 + split]
+            break
+    else:
+        return None, rest
+    folder = ROOT / "translations"
+    known = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if language not in known:
+        raise Problem(f"The course has no language `{language}`. `--lang` knows: {', '.join(known) or 'none yet'}.")
+    finished = folder / language / "finished"
+    if not (finished.is_file() and finished.read_text(encoding="utf-8").split()):
+        raise Problem(f"Nothing of the course is finished in `{language}` yet: start it without `--lang`.")
+    return language, rest
+
+
+def build_language(python, language):
+    """Builds the notebooks of a language, which programs then speak too."""
+    env = environment()
+    if subprocess.run([str(python), "-m", "tools.translation", "build", language], cwd=str(ROOT), env=env).returncode:
+        raise Problem(f"The course could not be built in `{language}`: see above.")
+    os.environ["CFGEDU_LANG"] = language
+
+
+def program(word, args, language=None):
     """The command line of a word, without the Python that runs it."""
     first, *rest = WORDS[word].command
     command = [str(ROOT / first) if first.endswith(".py") else first, *rest, *args]
     if word == "lab":
         command += [f"--ServerApp.root_dir={ROOT}"]
         if not any(arg.endswith(".ipynb") for arg in args):
-            command += [f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"]
+            folder = f"build/{language}/" if language else ""
+            command += [f"--LabApp.default_url=/lab/tree/{folder}{FIRST_NOTEBOOK}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command += ["--allow-root"]  # in a container; the server listens on this machine alone, behind a token
     return command
@@ -621,8 +651,11 @@ def main(argv):
         if HELP & set(after) and missing(before, WORDS[word].extra):
             print(help_of(word))
             return 0
+        language, after = language_of(after) if word == "lab" else (None, after)
         set_up(before, WORDS[word].extra)
-        return start(venv_python(), program(word, after), WORDS[word].here)
+        if language:
+            build_language(venv_python(), language)
+        return start(venv_python(), program(word, after, language), WORDS[word].here)
     except Problem as problem:
         return fail(problem)
     except OSError as error:

@@ -7,13 +7,15 @@ writes as an f-string. `course.py translation build ko` makes the file that is r
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from pathlib import Path
 
 BUILT = Path(__file__).resolve().parent.parent / "build"
 PLACE = re.compile(r"\{(\w*)(?:![rs])?(?::[^{}]*)?\}")  # {share:.1%}
-MEANT = re.compile("[A-Za-z]{3}")  # a template that holds no word would fit any text
+WORD = re.compile("[a-z]{2}")
+UNKNOWN = re.compile(r"\b[a-z]{2}")  # "True" is none
+QUOTED = re.compile("'[^']*'")
 
 known: dict[str, str] = {}  # {English: translation}; empty for English
 
@@ -27,24 +29,41 @@ def phrase(template: str, **values) -> str:
 def translated(text: str) -> str:
     """A text in the reader's language, as it stands or by its template; as it is where there is no translation.
 
-    Several sentences joined by "; " are translated one by one.
+    A template fits where the values in its places are numbers, names or have translations themselves. Sentences that
+    are joined by "; " are translated one by one.
     """
     if text in known or not known:
         return known.get(text, text)
-    parts = text.split("; ")
-    if all(part in known for part in parts):
+    if parts := apart(text, known):
         return "; ".join(known[part] for part in parts)
     for pattern, template in templates():
         if found := pattern.fullmatch(text):
-            return template.format(**{name: translated(value) for name, value in found.groupdict().items()})
+            told = {name: translated(value) for name, value in found.groupdict().items()}
+            if all(told[name] != value or is_plain(value) for name, value in found.groupdict().items()):
+                return template.format(**told)
     return text
+
+
+def is_plain(value: str) -> bool:
+    """Whether a value holds no word that would have to be translated; what stands in quotes is a name."""
+    return not UNKNOWN.search(QUOTED.sub("", value))
+
+
+def apart(text: str, among: Container[str]) -> list[str]:
+    """The sentences among these that a text joins by "; ", a sign that each may hold too; none where it does not."""
+    parts = text.split("; ")
+    for k in range(1, len(parts)):
+        head, rest = "; ".join(parts[:k]), "; ".join(parts[k:])
+        if head in among and (others := [rest] if rest in among else apart(rest, among)):
+            return [head, *others]
+    return []
 
 
 @cache
 def templates() -> list[tuple[re.Pattern, str]]:
     """(what the English template fits, its translation) of every template that holds a word, the longest first."""
     kept = {text: PLACE.sub("", text) for text in known if PLACE.search(text)}
-    texts = sorted((text for text, words in kept.items() if MEANT.search(words)), key=lambda text: -len(kept[text]))
+    texts = sorted((text for text, words in kept.items() if WORD.search(words)), key=lambda text: -len(kept[text]))
     return [(fitting(text), PLACE.sub(r"{\1}", known[text])) for text in texts]
 
 

@@ -183,6 +183,42 @@ def test_arguments_go_on_to_the_program(monkeypatch):
     assert "--allow-root" in course.program("lab", [])
 
 
+def test_lab_opens_another_language(monkeypatch, tmp_path):
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    with pytest.raises(course.Problem, match="no language `ko`. `--lang` knows: none yet"):
+        course.language_of(["--lang", "ko"])
+    (tmp_path / "translations/ko").mkdir(parents=True)
+    with pytest.raises(course.Problem, match="no language `kr`. `--lang` knows: ko"):
+        course.language_of(["--lang=kr"])
+    with pytest.raises(course.Problem, match="no language ``"):
+        course.language_of(["--lang"])
+    with pytest.raises(course.Problem, match="Nothing of the course is finished in `ko`"):
+        course.language_of(["--lang", "ko"])
+    (tmp_path / "translations/ko/finished").write_text("00_start_here\n")
+    assert course.language_of(["--port", "8899", "--lang", "ko", "--no-browser"]) == (
+        "ko",
+        ["--port", "8899", "--no-browser"],
+    )
+    assert course.language_of(["--lang=ko", "a.ipynb"]) == ("ko", ["a.ipynb"])
+    assert course.language_of(["--port", "1"]) == (None, ["--port", "1"])
+    lab = course.program("lab", [], "ko")
+    assert "--LabApp.default_url=/lab/tree/build/ko/notebooks/00_start_here.ipynb" in lab
+
+
+def test_a_language_is_built_before_it_is_shown(monkeypatch, tmp_path):
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    monkeypatch.setenv("CFGEDU_LANG", "")
+    (tmp_path / "tools").mkdir()
+    told = "import pathlib, sys\npathlib.Path('told').write_text(' '.join(sys.argv[1:]))\n"
+    (tmp_path / "tools/translation.py").write_text(told)
+    course.build_language(sys.executable, "ko")
+    assert (tmp_path / "told").read_text() == "build ko"
+    assert os.environ["CFGEDU_LANG"] == "ko"
+    (tmp_path / "tools/translation.py").write_text("raise SystemExit(1)\n")
+    with pytest.raises(course.Problem, match="could not be built in `ko`"):
+        course.build_language(sys.executable, "ko")
+
+
 # ---------------------------------------------------------------- help, and options in the wrong place
 
 

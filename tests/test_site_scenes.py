@@ -2,15 +2,19 @@
 
 import gzip
 import inspect
+import json
 import random
 import re
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from matplotlib.figure import Figure
 
+from cfgedu.samplers import SAMPLERS
 from tests.site import ROOT, ask, needs_node
 from tools.site_data import BESIDE, DEMOS, NETS, SCENES, SOURCE, WORLD, demo, lean, scripts_of
+from tools.translation_po import labels, of_the_page, speaking
 
 STATES = 40
 SCRIPTS = [ROOT / "site/js" / script for script in (*WORLD, *dict.fromkeys((*BESIDE, *NETS)), *SCENES)]
@@ -81,6 +85,41 @@ def test_a_scene_says_what_python_says(name):
     wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
     assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
     assert set(inspect.signature(update).parameters) == set(asked[0])
+
+
+@cache
+def korean_words() -> str:
+    return of_the_page("ko")
+
+
+def test_every_label_has_its_korean_words():
+    words = json.loads(korean_words().partition(".words = ")[2].removesuffix(";\n"))
+    english = {text for text in labels() if re.search("[a-z]{3}", text) and text not in words}
+    assert english <= {
+        "linear",
+        "cosine",
+        "negative",
+        "eta (DDIM)",
+        "DDIM, eta = 0",
+        "DDIM, eta = 1",
+        "DDIM, eta = 0.5",
+    } | set(SAMPLERS)
+
+
+@needs_node
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_scene_says_in_korean_what_python_says_in_korean(name, tmp_path):
+    words = tmp_path / "words.js"
+    words.write_text(korean_words(), encoding="utf-8")
+    asked = list(states(demo(name), 8))
+    told = ask([{"ask": "readout", "scene": name, "state": state} for state in asked], [words, *SCRIPTS])
+    goals = ask([{"ask": "goal", "scene": name, "state": state} for state in asked], [words, *SCRIPTS])
+    with speaking("ko"):
+        live = demo(name)
+        update = live.scene(Figure(figsize=live.size))
+        wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
+    assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
+    assert all(re.search("[가-힣]", words) for _, words in goals)
 
 
 @needs_node

@@ -5,8 +5,10 @@ import subprocess
 
 import nbformat
 import pytest
+from babel.messages.catalog import Catalog
 
-from tools import translation
+from cfgedu.saving import DEMO
+from tools import translation, translation_po
 from tools.translation import Piece, Wrong, digest, pieces
 from tools.translation_ko import ending, problems
 from tools.translation_rules import differences
@@ -220,6 +222,49 @@ def test_build_shares_code_and_falls_back_to_english(course):
     assert text[2].startswith("*(이 셀은")
     assert text[2].endswith("Three.")
     assert made["metadata"]["cfgedu"]["lang"] == "ko"
+
+
+def test_build_keeps_what_a_reader_has_changed(course, capsys):
+    finish()
+    translation.build("ko")
+    mine = course / "build/ko/notebooks/06_arrow.ipynb"
+    rewrite(mine, ("1 + 1", "1 + 2"))
+    translation.build("ko")
+    assert "1 + 2" in mine.read_text(encoding="utf-8")
+    assert "so they stay; renamed, they are built anew: notebooks/06_arrow.ipynb" in capsys.readouterr().out
+    mine.unlink()
+    translation.build("ko")
+    assert "1 + 1" in mine.read_text(encoding="utf-8")
+
+
+def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
+    new = nbformat.v4
+    printed = "✓ the two agree (share 0.25)\nthe two agree\n✓ unknown\n"
+    demo = {"alt": "A picture. The picture of a demo: running this cell makes it live.", "demo": "x", "state": {}}
+    data = {DEMO: demo, "text/plain": "LiveFigure: A picture", "image/png": "AAAA"}
+    shown = new.new_output("display_data", data=data, metadata={"image/png": {"alt": "A"}})
+    cells = [
+        new.new_code_cell("claim('the two agree')", id="a", outputs=[new.new_output("stream", text=printed)]),
+        new.new_code_cell("print()", id="b", outputs=[new.new_output("stream", text="✓ the two agree\n")]),
+        new.new_code_cell("x", id="c", outputs=[shown]),
+    ]
+    nbformat.write(new.new_notebook(cells=cells), course / "notebooks/07_claims.ipynb")
+    words = Catalog(locale="ko")
+    for english, korean in {
+        "the two agree": "둘이 같다",
+        "share {value}": "비율 {value}",
+        "A picture": "그림",
+        "The picture of a demo: running this cell makes it live.": "데모의 그림입니다.",
+    }.items():
+        words.add(english, korean)
+    translation_po.save("ko", words, course)
+    translation.build("ko")
+    built = nbformat.read(course / "build/ko/notebooks/07_claims.ipynb", as_version=4).cells
+    assert built[0].outputs[0].text == "✓ 둘이 같다 (비율 0.25)\nthe two agree\n✓ unknown\n"
+    assert built[1].outputs[0].text == "✓ the two agree\n"  # a cell that claims nothing
+    assert built[2].outputs[0].data[DEMO]["alt"] == "그림. 데모의 그림입니다."
+    assert built[2].outputs[0].metadata["image/png"]["alt"] == "그림. 데모의 그림입니다."
+    assert built[2].outputs[0].data["text/plain"] == "LiveFigure: 그림"
 
 
 def test_pages_are_cut_at_their_headings_and_built(course):

@@ -4,12 +4,14 @@
     check [ko [06 ...]]    what is missing, left over, out of date, or does not agree with the English; exit code 1
     old ko 06 c14          what has changed in the English of a cell since it was translated, word by word
     accept ko 06 c14 ...   the translation of these cells still holds: take the English as it is now
-    build [ko]             the notebooks and pages in that language, in build/ko
+    strings ko             brings translations/ko/cfgedu.po in step: what checks, claims and demos say
+    build [ko]             the notebooks and pages in that language, and the strings, in build/ko
 
 The English notebooks are the only ones that are executed; translations/ko/06_guidance_vector.md holds their text in
 Korean. Each cell stands under a marker, <!-- cell c14 7c9f1dd2 -->: its id, and a hash of the English words it was made
 from, or - where it is not translated yet. Pages such as README are cut at their headings. NAME is 06 (a lesson),
-solutions/06, README, docs/questions or docs/teaching.
+solutions/06, README, docs/questions or docs/teaching; for `check` it may be strings, the PO file. An empty text there,
+or one that is marked fuzzy because the English has changed, is not used.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import copy
 import difflib
 import hashlib
 import importlib
+import json
 import re
 import sys
 from collections import Counter
@@ -26,12 +29,14 @@ from pathlib import Path
 import nbformat
 
 from cfgedu.files import write
+from tools import translation_po
 from tools.published import Problem, git
 from tools.translation_rules import differences
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "translations"
 PAGES = ("README", "docs/questions", "docs/teaching")
+STRINGS = "strings"  # the name of the PO file
 NONE = "-"  # the hash of a cell that is not translated yet
 MARKER = re.compile(r"^<!-- cell (\S+) (\S+) -->\n?", re.MULTILINE)
 
@@ -100,7 +105,9 @@ def all_names():
 
 
 def full_name(word):
-    """The name that begins with the word, which may be 06, solutions/06 or README."""
+    """The name that begins with the word, which may be 06, solutions/06, README or strings."""
+    if word == STRINGS:
+        return STRINGS
     found = [name for name in all_names() if name == word or name.startswith(f"{word}_")]
     if len(found) != 1:
         raise Wrong(f"{word} names no lesson, solution or page; there are: {', '.join(all_names())}")
@@ -153,6 +160,8 @@ def rules(language):
 
 def problems(language, name):
     """What is wrong with a translation, one line each."""
+    if name == STRINGS:
+        return problems_of_strings(language)
     english, translated, of_language = pieces(name), read(language, name), rules(language)
     found = []
     counts = Counter(piece.id for piece in translated)
@@ -172,6 +181,14 @@ def problems(language, name):
             found.append(f"{piece.id}: the English has changed (`old {language} {name} {piece.id}` shows what)")
         found += [f"{piece.id}: {what}" for what in differences(english[piece.id], piece.text)]
         found += [f"{piece.id}: {what}" for what in of_language(piece.text)]
+    return found
+
+
+def problems_of_strings(language):
+    """What is wrong with the PO file of a language, one line each."""
+    found, of_language = translation_po.problems(language, ROOT), rules(language)
+    for english, text in translation_po.words(language, ROOT).items():
+        found += [f"{what}: {english[:80]}" for what in of_language(text)]
     return found
 
 
@@ -264,26 +281,47 @@ def assembled(language, name):
     for cell in new.cells:
         if cell.cell_type == "markdown":
             cell.source = text_for(language, cell.source, translated.get(cell.id))
+        else:
+            translation_po.put_into(cell)
     new.metadata["cfgedu"] = {"lang": language, "made_from": digest(nbformat.writes(notebook))}
     nbformat.validate(new)
     return new
 
 
 def build(language, folder=None):
-    """Writes all that has a translation to build/ko, in the folders of the English; returns how many files."""
-    folder, count = folder or ROOT / "build" / language, 0
-    for name in all_names():
-        if name in PAGES:
-            if not stored(language, name).exists():
-                continue
-            translated = {piece.id: piece for piece in read(language, name)}
-            parts = [text_for(language, text, translated.get(id)) for id, text in pieces(name).items()]
-            text = "\n\n".join(parts)
-        else:
-            text = nbformat.writes(assembled(language, name))
-        write(folder / source_path(name), (text + "\n").encode())
-        count += 1
-    return count
+    """Writes all that has a translation to build/ko, in the folders of the English; returns how many files.
+
+    A notebook there that its reader has changed since it was built stays as it is.
+    """
+    folder = folder or ROOT / "build" / language
+    with translation_po.speaking(language, ROOT):
+        write(folder / "cfgedu.mo", translation_po.compiled(language, ROOT))
+        texts = {source_path(name): text for name in all_names() if (text := built_text(language, name))}
+    record = folder / "built.json"
+    made = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    changed = [path for path in made if (folder / path).exists() and digest_of(folder / path) != made[path]]
+    for path in texts.keys() - changed:
+        write(folder / path, texts[path].encode())
+        made[path] = digest_of(folder / path)
+    if changed:
+        print(f"You have changed these in {folder}, so they stay; renamed, they are built anew: {', '.join(changed)}")
+    write(record, json.dumps(made, indent=1).encode())
+    return len(texts)
+
+
+def digest_of(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def built_text(language, name):
+    """The text of a notebook, or of a page that has a translation; "" for a page that has none."""
+    if name not in PAGES:
+        return nbformat.writes(assembled(language, name)) + "\n"
+    if not stored(language, name).exists():
+        return ""
+    translated = {piece.id: piece for piece in read(language, name)}
+    texts = [text_for(language, text, translated.get(id)) for id, text in pieces(name).items()]
+    return "\n\n".join(texts) + "\n"
 
 
 # ---------------------------------------------------------------- the command
@@ -293,7 +331,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="course.py translation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("start", "check", "old", "accept", "build"), help="see above")
+    parser.add_argument("command", choices=("start", "check", "old", "accept", "strings", "build"), help="see above")
     parser.add_argument("words", nargs="*", metavar="LANGUAGE NAME ID", help="what each of them takes, as above")
     options = parser.parse_args(argv)
     language, *rest = [*options.words, None] if options.words else [None]
@@ -301,6 +339,8 @@ def main(argv=None):
     try:
         if options.command in ("start", "old", "accept") and not rest:
             raise Wrong(f"{options.command} needs a language and a name, such as: {options.command} ko 06")
+        if options.command == "strings" and not language:
+            raise Wrong("strings needs a language, such as: strings ko")
         name = full_name(rest[0]) if rest and options.command != "check" else None
         if options.command == "start":
             print(f"{stored(language, name).relative_to(ROOT)}: {start(language, name)} cells to translate")
@@ -309,7 +349,14 @@ def main(argv=None):
         elif options.command == "old":
             for id in rest[1:]:
                 print(old(language, name, id))
+        elif options.command == "strings":
+            found = translation_po.update(language, ROOT)
+            print(f"{language}: " + ", ".join(f"{count} {state}" for state, count in sorted(found.items())))
         elif options.command == "build":
+            if language and language not in languages():
+                raise Wrong(
+                    f"{language} is no language of the course; there are: {', '.join(languages()) or 'none yet'}"
+                )
             for each in [language] if language else languages():
                 print(f"build/{each}: {build(each)} files")
         else:

@@ -198,7 +198,8 @@ def claim(sentence: str, truth, **found) -> None:
     one = isinstance(truth, Tensor) and truth.dtype == torch.bool and truth.ndim == 0
     if not one and not isinstance(truth, bool | np.bool_):
         raise TypeError(f"truth must be one truth value, such as a < b, got {type(truth).__name__} {truth!r}")
-    told = ", ".join(f"{translated(name.replace('_', ' '))} {number_in_words(value)}" for name, value in found.items())
+    values = {name.replace("_", " "): number_in_words(value) for name, value in found.items()}
+    told = ", ".join(phrase(f"{name} {{value}}", value=value) for name, value in values.items())
     told = f"{translated(sentence)} ({told})" if told else translated(sentence)
     if not truth:
         raise AssertionError(f"✗ {told}")

@@ -134,10 +134,9 @@ def contested_mode_demo(schedule: Schedule | None = None) -> LiveFigure:
     presets = {
         "ends at 400, DDIM": {"high": 400},
         "ends at 400, DDPM": {"high": 400, "sampler": "DDPM"},
-        **{
-            phrase("APG, {world}", world=phrase(world)): {"method": "projected (APG)", "world": world}
-            for world in WORLDS
-        },
+        "APG, as it is": {"method": "projected (APG)", "world": "as it is"},
+        "APG, turned": {"method": "projected (APG)", "world": "turned"},
+        "APG, moved": {"method": "projected (APG)", "world": "moved"},
     }
     scene, presets = bound(contested_mode_scene, schedule=schedule), {} if schedule else presets
     return LiveFigure(scene, controls, size=(9.6, 4.7), alt=alt, presets=presets, play="r")

@@ -53,7 +53,7 @@ def score_explorer_scene(figure, schedule: Schedule | None = None):
         x0 = schedule.x0(x, t, eps[-1:])
         show_belief(grey(log_clean), (log_belief - log_belief.max()).exp()[:, None], x, x0)
         four = {"score": score[-1:], "eps": eps[-1:], "x0": x0, "v": schedule.v(x, t, eps[-1:])}
-        told = ", ".join(f"{phrase(name)} = ({u:.2f}, {v:.2f})" for name, ((u, v),) in four.items())
+        told = ", ".join(f"{name} = ({u:.2f}, {v:.2f})" for name, ((u, v),) in four.items())
         said = "t = {t} (signal level {a:.3f}), longest arrow {longest:.2g}; at x_t = ({px:.2f}, {py:.2f}): {told}"
         return phrase(said, t=t, a=a, longest=longest, px=px, py=py, told=told)
 

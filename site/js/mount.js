@@ -9,6 +9,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
+  const { say } = cfgedu;
   const REST = 400, PLAY = 90; // ms until the address and the listener follow; for a frame that is played
   const NEAR = "400px"; // how far from what is seen a demo becomes live
   const LARGE = 1e6; // bytes: networks that are larger are loaded when somebody asks for them
@@ -95,9 +96,9 @@
 
   /** One control as [element, show(value)]; it calls moved(value). */
   function controlOf(control, id, moved) {
-    const label = make("label", { htmlFor: id, textContent: control.label });
+    const label = make("label", { htmlFor: id, textContent: say(control.label) });
     if (control.options) {
-      const options = control.options.map(([text]) => make("option", { textContent: text }));
+      const options = control.options.map(([text]) => make("option", { textContent: say(text) }));
       const select = make("select", { id }, ...options);
       select.addEventListener("input", () => moved(control.options[select.selectedIndex][1]));
       const show = (value) => (select.selectedIndex = control.options.findIndex(([, own]) => own === value));
@@ -128,15 +129,15 @@
       made.addEventListener("click", act);
       return made;
     };
-    const canvas = make("canvas", { role: "img", "aria-label": demo.alt, "aria-describedby": id("readout") });
+    const canvas = make("canvas", { role: "img", "aria-label": say(demo.alt), "aria-describedby": id("readout") });
     const frame = make("div", { className: "cfgedu-frame" }, canvas);
     const readout = make("p", { className: "cfgedu-readout", id: id("readout") });
     const spoken = make("p", { className: "cfgedu-spoken", "aria-live": "polite" });
-    const hint = button("hint", () => (verdict.textContent = judged(true)), "what the present state lacks");
+    const hint = button(say("hint"), () => (verdict.textContent = judged(true)), say("what the present state lacks"));
     const verdict = make("span", { role: "status" });
-    const head = make("strong", { textContent: "Goal: " });
+    const head = make("strong", { textContent: `${say("Goal:")} ` });
     const goal = make("p", { className: "cfgedu-goal" }, head, scene.goal.words, " ", hint, " ", verdict);
-    const cell = { role: "region", "aria-label": "the notebook cell for this picture" };
+    const cell = { role: "region", "aria-label": say("the notebook cell for this picture") };
     const code = make("pre", { hidden: true, tabIndex: 0, ...cell });
 
     const shown = {};
@@ -148,17 +149,19 @@
       return element;
     });
     const presets = Object.entries(demo.presets).map(([text, changes]) => (
-      button(text, () => byHand({ ...start, ...changes }))
+      button(say(text), () => byHand({ ...start, ...changes }))
     ));
-    const play = demo.play && button("", () => (playing ? stop() : begin()), `moves ${demo.play.label}`);
-    const toggle = button("as code", () => {
+    const played = demo.play && say(demo.play.label);
+    const moves = demo.play && say("moves {label}", { label: played });
+    const play = demo.play && button("", () => (playing ? stop() : begin()), moves);
+    const toggle = button(say("as code"), () => {
       code.hidden = !code.hidden;
       toggle.setAttribute("aria-expanded", !code.hidden);
-    }, "the notebook cell that draws this picture");
-    const big = document.fullscreenEnabled && button("full screen", () => (
+    }, say("the notebook cell that draws this picture"));
+    const big = document.fullscreenEnabled && button(say("full screen"), () => (
       document.fullscreenElement ? document.exitFullscreen() : live.requestFullscreen()
     ));
-    const reset = button("reset", () => byHand(start), "back to the first state");
+    const reset = button(say("reset"), () => byHand(start), say("back to the first state"));
     const places = make("div", { className: "cfgedu-buttons" }, ...[play, ...presets].filter(Boolean));
     const buttons = make("div", { className: "cfgedu-buttons" }, ...[reset, toggle, big].filter(Boolean));
     const board = make("div", { className: "cfgedu-controls" }, ...rows);
@@ -257,7 +260,7 @@
       const { values, name: key } = demo.play;
       let k = 0;
       stop();
-      play.textContent = "stop";
+      play.textContent = say("stop");
       playing = setInterval(() => {
         set({ [key]: values[k++] });
         if (k === values.length) {
@@ -270,7 +273,7 @@
       clearInterval(playing);
       playing = 0;
       if (play) {
-        play.textContent = `play ${demo.play.label}`;
+        play.textContent = say("play {label}", { label: played });
       }
     }
 

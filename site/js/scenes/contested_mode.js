@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { NULL, G, LIM, color, grid, plane, fixed, percent } = cfgedu;
+  const { NULL, G, LIM, color, grid, plane, say } = cfgedu;
   const POINTS = 300, PATHS = 30, STEPS = 32, PIXELS = 61;
   const WIDE = 3.4; // half of the left window, so that all of the far mode is seen, where guidance drives it too
   const BETWEEN = -0.95; // the first coordinate half way between the two modes of class 0
@@ -59,9 +59,11 @@
       const wanted = cfgedu.mean(tilted.map((u) => (u > BETWEEN ? 1 : 0)));
       const sure = cfgedu.meanPosterior(mixture, last, 0);
       const off = cfgedu.mean(cfgedu.logProb(mixture, last, 0).map((log) => (log < edge ? 1 : 0)));
-      const told = `${method}, r = ${fixed(r, 2)} where ${low} < t <= ${high}, ${sampler}, world ${world}`;
-      const text = `${told}: in the contested mode ${percent(cfgedu.mean(ends))} ` +
-        `(tilted density: ${percent(wanted)}); mean p(c | x) ${fixed(sure, 4)}; off support ${percent(off)}`;
+      const text = say(
+        "{method}, r = {r:.2f} where {low} < t <= {high}, {sampler}, world {world}: in the contested mode " +
+          "{share:.0%} (tilted density: {wanted:.0%}); mean p(c | x) {sure:.4f}; off support {off:.0%}",
+        { method: say(method), r, low, high, sampler, world: say(world), share: cfgedu.mean(ends), wanted, sure, off }
+      );
 
       function draw([left, right]) {
         left.areas(other, { color: color(1), alpha: 0.25 });
@@ -88,19 +90,19 @@
   cfgedu.scenes.contested_mode = {
     make,
     goal: {
-      words: "Keep plain guidance at r = 4, down to t = 0. From which t may it start without taking from the " +
-        "contested mode's share?",
+      words: say("Keep plain guidance at r = 4, down to t = 0. From which t may it start without taking from the " +
+        "contested mode's share?"),
       reached: ({ method, r, low, high }, { share, wanted }) => (
         method === "plain guidance" && r === 4 && low === 0 && high >= 100 && Math.abs(share - wanted) < 0.05
       ),
       hint: ({ method, r, low, high }, { share, wanted }) => (
-        method !== "plain guidance" || r !== 4 ? "Choose plain guidance and r = 4." : (
-          low > 0 || high < 100 ? "Guide above t = 0, and up to t = 100 at least." : (
-            `${percent(share)} end there, and ${percent(wanted)} of the tilted density are there.`
+        method !== "plain guidance" || r !== 4 ? say("Choose plain guidance and r = 4.") : (
+          low > 0 || high < 100 ? say("Guide above t = 0, and up to t = 100 at least.") : (
+            say("{share:.0%} end there, and {wanted:.0%} of the tilted density are there.", { share, wanted })
           )
         )
       ),
-      told: () => "Late guidance finds the modes already chosen. It is earlier guidance that empties this one.",
+      told: () => say("Late guidance finds the modes already chosen. It is earlier guidance that empties this one."),
     },
     panels: [
       plane({

@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, fixed, general } = cfgedu;
+  const { CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, fixed, general, say } = cfgedu;
   const ARROWS = 15, PIXELS = 61; // arrows and pixels a side
   const LONGEST = 0.55, POINTER = 0.7; // drawn lengths: the longest arrow of g, and the guided score's direction
 
@@ -21,9 +21,11 @@
       const guided = un.map((s, d) => s + r * g[d]);
       const p = cfgedu.posterior(mixture, pixels, a).filter((_, k) => k % mixture.K === label);
       const prob = cfgedu.posterior(mixture, x, a)[label];
-      const lengths = [["s_un", un], ["g", g], ["guided", guided]].map(([n, v]) => `|${n}| = ${general(length(v), 3)}`);
-      const text = `t = ${t}, signal level ${fixed(a, 3)}. At the point: p(y = ${label} | x_t) = ${fixed(prob, 3)}, ` +
-        lengths.join(", ");
+      const text = say(
+        "t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, |s_un| = {un:.3g}, " +
+          "|g| = {g:.3g}, |guided| = {guided:.3g}",
+        { t, a, label, prob, un: length(un), g: length(g), guided: length(guided) }
+      );
 
       function draw([left, right]) {
         showField(left, t, label, p, points, field, centreOf(mixture, label, a), x, guided);
@@ -78,13 +80,17 @@
   cfgedu.scenes.guidance_vector = {
     make,
     goal: {
-      words: "With t at 100 or below, find a point where g is less than a thousandth of the score without the label.",
+      words: say(
+        "With t at 100 or below, find a point where g is less than a thousandth of the score without the label."
+      ),
       reached: ({ t }, { g, un }) => t <= 100 && g < un / 1000,
-      hint: ({ t }, { prob, g, un }) => (t > 100 ? "Lower t." : (
-        `|g| is ${general(g / un, 2)} times |s_un|, and p(y | x_t) is ${fixed(prob, 3)}. ` +
-          "Where has that probability stopped changing?"
+      hint: ({ t }, { prob, g, un }) => (t > 100 ? say("Lower t.") : (
+        say(
+          "|g| is {ratio:.2g} times |s_un|, and p(y | x_t) is {prob:.3f}. Where has that probability stopped changing?",
+          { ratio: g / un, prob }
+        )
       )),
-      told: () => "Deep inside the class the label says nothing new, so no scale r moves the sum.",
+      told: () => say("Deep inside the class the label says nothing new, so no scale r moves the sum."),
     },
     panels: [
       plane({

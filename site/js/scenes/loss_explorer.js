@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { NULL, CLASSES, UN, GUIDED, color, percent, general } = cfgedu;
+  const { NULL, CLASSES, UN, GUIDED, color, say } = cfgedu;
   const DRAWS = 300, SAMPLES = 4000; // targets drawn at the point; samples behind each bucket's floor
   const EDGES = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1]; // of the buckets, as shares of T
   const DSM = "#B5893C", EPS = "#332288"; // no class's colours
@@ -38,9 +38,11 @@
       const { eps, dsm } = floors[label], width = ([first, last]) => last - first + 1;
       const all = dsm.reduce((sum, floor, k) => sum + floor * width(spans[k]), 0);
       const share = dsm[bucket - 1] * width(spans[bucket - 1]) / all;
-      const text = `t = ${low} to ${high}: floor of the eps loss ${general(eps[bucket - 1], 2)}, ` +
-        `of the unweighted DSM loss ${general(dsm[bucket - 1], 2)}: ` +
-        `${percent(share)} of that loss, from ${percent((high - low + 1) / schedule.T)} of the times`;
+      const text = say(
+        "t = {low} to {high}: floor of the eps loss {eps:.2g}, of the unweighted DSM loss {dsm:.2g}: {share:.0%} of " +
+          "that loss, from {part:.0%} of the times",
+        { low, high, eps: eps[bucket - 1], dsm: dsm[bucket - 1], share, part: (high - low + 1) / schedule.T }
+      );
 
       function draw([left, right]) {
         const first = mixture.means[mixture.label.indexOf(Math.max(label, 0))];
@@ -70,11 +72,11 @@
   cfgedu.scenes.loss_explorer = {
     make,
     goal: {
-      words: "Find the bucket of times that has most of the unweighted DSM loss.",
+      words: say("Find the bucket of times that has most of the unweighted DSM loss."),
       reached: (state, { share }) => share > 0.5,
-      hint: (state, { share }) => `This one has ${percent(share)} of it.`,
+      hint: (state, { share }) => say("This one has {share:.0%} of it.", { share }),
       told: (state, { share }) => (
-        `${percent(share)} of that loss come from 1% of the times, where the target is mostly noise.`
+        say("{share:.0%} of that loss come from 1% of the times, where the target is mostly noise.", { share })
       ),
     },
     panels: [

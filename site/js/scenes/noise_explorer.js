@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { CLASSES, GUIDED, color, plane, fixed, general } = cfgedu;
+  const { CLASSES, GUIDED, color, plane, fixed, general, say } = cfgedu;
   const POINTS = 600, TRACKED_EPS = [-0.9, 0.7]; // the tracked point's own noise
   const PROBABILITIES = { y: [0, 1.15], yticks: [0, 0.2, 0.4, 0.6, 0.8, 1] };
 
@@ -28,10 +28,12 @@
     return ({ t, schedule: name, label }) => {
       const schedule = schedules[name], a = schedule.alphaBar[t], key = `${name} ${label}`;
       walks[key] = walks[key] || walk(name, label);
-      const { path, p } = walks[key], snr = t === 0 ? "infinite" : general(a / (1 - a), 2);
+      const { path, p } = walks[key], snr = t === 0 ? say("infinite") : general(a / (1 - a), 2);
       const chances = Array.from(p[t], (v) => fixed(v, 3)).join(", ");
-      const text = `t = ${t}: alpha-bar = ${general(a, 4)}, SNR = ${snr}; ` +
-        `p(y | x_t) of the star, classes 0 to ${K - 1}: ${chances}`;
+      const text = say(
+        "t = {t}: alpha-bar = {a:.4g}, SNR = {snr}; p(y | x_t) of the star, classes 0 to {last}: {chances}",
+        { t, a, snr, last: K - 1, chances }
+      );
 
       function draw([left, middle, right]) {
         const x = schedule.noise(x0, t, eps);
@@ -59,16 +61,19 @@
   cfgedu.scenes.noise_explorer = {
     make,
     goal: {
-      words: "Find the time at which the star of class 1 loses its lead.",
+      words: say("Find the time at which the star of class 1 loses its lead."),
       reached: ({ label }, { p }) => label === 1 && Math.abs(p[1] - Math.max(p[0], p[2])) < 0.005,
       hint: ({ label }, { p }) => {
         const lead = p[1] - Math.max(p[0], p[2]);
-        return label !== 1 ? "Choose the star of class 1." : lead > 0 ? (
-          `Its own class leads by ${fixed(lead, 3)}: try a later t.`
-        ) : `Another class leads by ${fixed(-lead, 3)}: try an earlier t.`;
+        return label !== 1 ? say("Choose the star of class 1.") : lead > 0 ? (
+          say("Its own class leads by {lead:.3f}: try a later t.", { lead })
+        ) : say("Another class leads by {lead:.3f}: try an earlier t.", { lead: -lead });
       },
-      told: (state, { a }) => `There alpha-bar is ${fixed(a, 3)}. The other schedule has this level at another time, ` +
-        "and the same happens there: levels matter, not times.",
+      told: (state, { a }) => say(
+        "There alpha-bar is {a:.3f}. The other schedule has this level at another time, and the same happens there: " +
+          "levels matter, not times.",
+        { a }
+      ),
     },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }),

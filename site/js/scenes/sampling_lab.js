@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { UN, GUIDED, color, grid, plane, fixed, percent } = cfgedu;
+  const { UN, GUIDED, color, grid, plane, fixed, percent, say } = cfgedu;
   const POINTS = 400, TRACKED = 10, REFERENCE = 200; // dots, how many draw their path, points behind the grey curve
   const SCALES = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 8], CURVE_STEPS = 50, PIXELS = 101; // of the grey curve; of the support
   const WINDOW = 3.4; // of the left-hand picture, wider than elsewhere: strong guidance leaves the data
@@ -50,11 +50,15 @@
       const { lowest, outlines, home } = classOf(label), log = cfgedu.logProb(mixture, x, label);
       const share = cfgedu.mean(log.map((value) => (value < lowest ? 1 : 0)));
       const width = cfgedu.spread(mixture, x, label), hit = cfgedu.meanPosterior(mixture, x, label);
-      const where = low === 0 && high >= schedule.T ? "at all t" : `for ${low} < t <= ${high}, 1 elsewhere`;
-      const [dataSpread, dataAccuracy] = home.map((value) => fixed(value, 3));
-      const text = `${name}, ${sampler}, ${steps} steps, class ${label}, r = ${fixed(r, 2)} ${where}: ` +
-        `accuracy ${fixed(hit, 3)} (data ${dataAccuracy}), spread ${fixed(width, 3)} (data ${dataSpread}), ` +
-        `off support ${percent(share, 1)} (data 1.0%)`;
+      const where = low === 0 && high >= schedule.T ? say("at all t") : (
+        say("for {low} < t <= {high}, 1 elsewhere", { low, high })
+      );
+      const values = { hit, data_hit: home[1], width, data_width: home[0], share };
+      const text = say(
+        "{model}, {sampler}, {steps} steps, class {label}, r = {r:.2f} {where}: accuracy {hit:.3f} (data " +
+          "{data_hit:.3f}), spread {width:.3f} (data {data_width:.3f}), off support {share:.1%} (data 1.0%)",
+        { model: say(name), sampler, steps, label, r, where, ...values }
+      );
 
       function draw([left, right]) {
         left.areas(outlines, { color: color(label), alpha: 0.13, edge: color(label) });
@@ -79,14 +83,14 @@
   cfgedu.scenes.sampling_lab = {
     make,
     goal: {
-      words: "At r = 8 and guided at all times, throw more than a third of the cloud off its support.",
+      words: say("At r = 8 and guided at all times, throw more than a third of the cloud off its support."),
       reached: ({ r, low, high }, { share }) => r === 8 && low === 0 && high === 1000 && share > 1 / 3,
       hint: ({ r, low, high }, { share }) => (
-        r !== 8 ? "Set r to 8." : low > 0 || high < 1000 ? "Guide from t = 1000 down to 0." : (
-          `${percent(share)} lie off it: try fewer steps, and the other samplers.`
+        r !== 8 ? say("Set r to 8.") : low > 0 || high < 1000 ? say("Guide from t = 1000 down to 0.") : (
+          say("{share:.0%} lie off it: try fewer steps, and the other samplers.", { share })
         )
       ),
-      told: () => "A large r with few steps is too much for a sampler with noise. How many does DDIM lose?",
+      told: () => say("A large r with few steps is too much for a sampler with noise. How many does DDIM lose?"),
     },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }, WINDOW),

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { CLASSES, UN, G, GUIDED, INK, plane, percent, general, fixed } = cfgedu;
+  const { CLASSES, UN, G, GUIDED, INK, plane, general, fixed, say } = cfgedu;
   const POINTS = 900, STEPS = 25, LOW = -1, HIGH = 8;
   const ROWS = [["$r$, this course", 2], ["$w$, Ho & Salimans", 1], ["guidance_scale, classic diffusers", 0]];
   const WORDS = [[0, "no\nlabel", UN], [1, "plain\nlabel", INK], [4.5, "guided: beyond the label", G]];
@@ -36,8 +36,11 @@
     return ({ r }) => {
       const x = cfgedu.sample(cfgedu.ddimStep, cfgedu.guided(pair, r), schedule, start, y, STEPS);
       const landed = cfgedu.classAccuracy(mixture, x, y);
-      const library = r > 1 ? general(r) : r < 1 ? "cannot do this" : "1 (or less)";
-      const names = `r = ${general(r)}, w = ${general(cfgedu.wFromR(r), 2)}, guidance_scale: ${library}`;
+      const library = r > 1 ? general(r) : r < 1 ? say("cannot do this") : say("1 (or less)");
+      const text = say(
+        "r = {r:g}, w = {w:.2g}, guidance_scale: {library}; landed in the class asked for: {share:.0%}",
+        { r, w: cfgedu.wFromR(r), library, share: landed }
+      );
 
       function draw([left, right]) {
         numberLine(left, r);
@@ -47,7 +50,7 @@
         right.note(`r = ${fixed(r, 1)}`);
         right.frame();
       }
-      return { text: `${names}; landed in the class asked for: ${percent(landed)}`, draw, found: { landed } };
+      return { text, draw, found: { landed } };
     };
   }
 
@@ -55,10 +58,14 @@
   cfgedu.scenes.scales = {
     make,
     goal: {
-      words: "Find the r at which half of the samples land in the class asked for.",
+      words: say("Find the r at which half of the samples land in the class asked for."),
       reached: (state, { landed }) => Math.abs(landed - 0.5) < 0.03,
-      hint: (state, { landed }) => `${percent(landed)} land in it: ${landed > 0.5 ? "lower" : "raise"} r.`,
-      told: () => "A little of the label is enough: even without it, at r = 0, two in five land right by chance.",
+      hint: (state, { landed }) => (
+        landed > 0.5 ? say("{share:.0%} land in it: lower r.", { share: landed }) : (
+          say("{share:.0%} land in it: raise r.", { share: landed })
+        )
+      ),
+      told: () => say("A little of the label is enough: even without it, at r = 0, two in five land right by chance."),
     },
     panels: [
       { x: [LOW - 0.5, HIGH + 0.5], y: [-1, 3.3], ratio: 1.25, bare: true },

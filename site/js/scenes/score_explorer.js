@@ -4,7 +4,7 @@
 
 (function () {
   "use strict";
-  const { NULL, GUIDED, INK, rgb, grid, plane, fixed, general } = cfgedu;
+  const { NULL, GUIDED, INK, rgb, grid, plane, fixed, say } = cfgedu;
   const WORLDS = { islands: "islands", "two Gaussians": "twoGaussians", spirals: "spirals", branches: "branches" };
   const ARROWS = 15, PIXELS = 71, LONGEST = 0.55, DEPTH = 7;
   const BELIEF = "#56B4E9", MEAN = "#F0E442"; // p(x_0 given x_t), its mean
@@ -51,8 +51,10 @@
       const longest = Math.max(field.longest, inside ? Math.hypot(...score) : 0);
       const four = { score, eps, x0, v };
       const told = Object.entries(four).map(([name, [u, w]]) => `${name} = (${fixed(u, 2)}, ${fixed(w, 2)})`);
-      const text = `t = ${t} (signal level ${fixed(a, 3)}), longest arrow ${general(longest, 2)}; ` +
-        `at x_t = (${fixed(px, 2)}, ${fixed(py, 2)}): ${told.join(", ")}`;
+      const text = say(
+        "t = {t} (signal level {a:.3f}), longest arrow {longest:.2g}; at x_t = ({px:.2f}, {py:.2f}): {told}",
+        { t, a, longest, px, py, told: told.join(", ") }
+      );
 
       function draw([left, right]) {
         left.image(PIXELS, (k, pixel) => pixel.fill(255 * field.noisy[k]));
@@ -85,12 +87,15 @@
   cfgedu.scenes.score_explorer = {
     make,
     goal: {
-      words: "On the spirals, find a point and a time at which the mean x\u0302\u2080 lies off every arm.",
+      words: say("On the spirals, find a point and a time at which the mean x\u0302\u2080 lies off every arm."),
       reached: ({ data }, { depth }) => data === "spirals" && depth > Math.log(1000),
-      hint: ({ data }, { depth }) => (data !== "spirals" ? "Choose the spirals." : (
-        `Its density is ${general(Math.exp(-depth), 2)} of the peak; off the arms it is less than a thousandth.`
+      hint: ({ data }, { depth }) => (data !== "spirals" ? say("Choose the spirals.") : (
+        say(
+          "Its density is {share:.2g} of the peak; off the arms it is less than a thousandth.",
+          { share: Math.exp(-depth) }
+        )
       )),
-      told: () => "The mean of many possible answers need not be a possible answer.",
+      told: () => say("The mean of many possible answers need not be a possible answer."),
     },
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }),

@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { NULL, CLASSES, UN, GUIDED, rgb, color, grid, plane, fixed } = cfgedu;
+  const { NULL, CLASSES, UN, GUIDED, rgb, color, grid, plane, say } = cfgedu;
   const PIXELS = 71, LENGTH = 0.5, DEPTH = 5; // pixels a side; drawn length of an arrow of eps length 1; of the shade
   const MARKS = [["o", 7, "mean weighted by $p(c|x_t)$"], ["x", 4.5, "mean weighted by the prior $p(c)$"],
     ["+", 6, "plain average"]];
@@ -36,10 +36,12 @@
       const means = [p, mixture.prior, p.map(() => 1 / K)].map((weights) => (
         [0, 1].map((d) => weights.reduce((sum, w, k) => sum + w * s[k][d], 0))
       ));
-      const miss = means.map(([u, v]) => fixed(Math.hypot(u - un[0], v - un[1]), 3));
-      const where = `t = ${t} (signal level ${fixed(a, 3)}); s_un = (${fixed(un[0], 2)}, ${fixed(un[1], 2)})`;
-      const text = `${where} in eps units; the means miss it by: ` +
-        `posterior-weighted ${miss[0]}, prior-weighted ${miss[1]}, plain ${miss[2]}`;
+      const [posterior, prior, plain] = means.map(([u, v]) => Math.hypot(u - un[0], v - un[1]));
+      const text = say(
+        "t = {t} (signal level {a:.3f}); s_un = ({x:.2f}, {y:.2f}) in eps units; the means miss it by: " +
+          "posterior-weighted {posterior:.3f}, prior-weighted {prior:.3f}, plain {plain:.3f}",
+        { t, a, x: un[0], y: un[1], posterior, prior, plain }
+      );
 
       const off = Math.max(...p.map((share, k) => Math.abs(share - mixture.prior[k])));
 
@@ -76,12 +78,14 @@
   cfgedu.scenes.score_mixer = {
     make,
     goal: {
-      words: "With t at 200 or below, find a point that tells nothing of its class: weights within 0.03 of the prior.",
+      words: say(
+        "With t at 200 or below, find a point that tells nothing of its class: weights within 0.03 of the prior."
+      ),
       reached: ({ t }, { off }) => t <= 200 && off < 0.03,
-      hint: ({ t }, { off }) => (t > 200 ? "Lower t." : (
-        `A weight is off by ${fixed(off, 3)}. What lies equally near to all three classes?`
+      hint: ({ t }, { off }) => (t > 200 ? say("Lower t.") : (
+        say("A weight is off by {off:.3f}. What lies equally near to all three classes?", { off })
       )),
-      told: () => "Where the posterior is the prior, the prior-weighted mean is right as well.",
+      told: () => say("Where the posterior is the prior, the prior-weighted mean is right as well."),
     },
     panels: [
       plane({ ylabel: "$x_2$", legend: [...names, { label: "no label: $s_{un}$", color: UN, width: 4 }] }),

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { GUIDED, INK, LIM, color, grid, plane, fixed } = cfgedu;
+  const { GUIDED, INK, LIM, color, grid, plane, fixed, say } = cfgedu;
   const POINTS = 256, STEPS = 32, PIXELS = 51, LEVELS = [0.02, 0.25, 0.7]; // fractions of the tilted density's peak
   const THIRD = {
     DDPM: cfgedu.ddpmStep,
@@ -67,12 +67,14 @@
       const x = cfgedu.sample(step, cfgedu.guided(pair, r), schedule, start, label, times, noise());
       const clouds = [kept, x.subarray(0, 2 * POINTS), x.subarray(2 * POINTS)], axis = mainAxis(mixture, label);
       const islands = clouds.map((cloud) => measured(cloud, axis));
-      const words = ["tilted", "DDIM", sampler].map((name, k) => {
-        const { mean, variance } = islands[k];
-        return `${name} ${fixed(mean[0], 2)}; ${fixed(variance[0], 3)}, ${fixed(variance[1], 3)}`;
-      });
-      const text = `r = ${fixed(r, 2)}, class ${label}. Near island, mean distance; variance along, across: ` +
-        words.join(" | ");
+      const [tilted, ddim, other] = islands.map(({ mean, variance }) => (
+        `${fixed(mean[0], 2)}; ${fixed(variance[0], 3)}, ${fixed(variance[1], 3)}`
+      ));
+      const text = say(
+        "r = {r:.2f}, class {label}. Near island, mean distance; variance along, across: tilted {tilted} | " +
+          "DDIM {ddim} | {sampler} {other}",
+        { r, label, tilted, ddim, sampler, other }
+      );
 
       function draw(panels) {
         const log = cfgedu.logProb(mixture, pixels, label).map((p, k) => p + (r - 1) * Math.log(seen[K * k + label]));
@@ -100,12 +102,12 @@
   cfgedu.scenes.tilted_against_guided = {
     make,
     goal: {
-      words: "Find the scale at which the three clouds are equally wide across, to within a quarter.",
+      words: say("Find the scale at which the three clouds are equally wide across, to within a quarter."),
       reached: (state, { across }) => Math.max(...across) < 1.25 * Math.min(...across),
       hint: (state, { across: [tilted, ddim] }) => (
-        `The variance across is ${fixed(tilted, 3)} for the tilted density and ${fixed(ddim, 3)} with DDIM.`
+        say("The variance across is {tilted:.3f} for the tilted density and {ddim:.3f} with DDIM.", { tilted, ddim })
       ),
-      told: () => "Only r = 1 does that. Above it the tilted density stays wide, and the guided clouds do not.",
+      told: () => say("Only r = 1 does that. Above it the tilted density stays wide, and the guided clouds do not."),
     },
     panels: [plane({ ylabel: "$x_2$", below: 46 }), plane({ below: 46 }), plane({ below: 46 })],
   };

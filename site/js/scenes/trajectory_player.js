@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { CLASSES, color, plane, fixed } = cfgedu;
+  const { CLASSES, color, plane, fixed, say } = cfgedu;
   const POINTS = 240, TRACKED = 12, TAIL = 8; // dots; how many draw their path; steps of it shown behind a dot
 
   function make() {
@@ -28,8 +28,10 @@
       const name = sampler === "DDIM" ? `DDIM, eta = ${fixed(eta, 2)}` : sampler, a = schedule.alphaBar[t];
       const got = Math.sqrt(2 * cfgedu.mean(states[i].map((u) => u * u)));
       const exact = Math.sqrt(a * meanSquare + 2 * (1 - a));
-      const text = `${name}, step ${i} of ${steps}, t = ${t}; rms radius of the cloud ${fixed(got, 3)}, ` +
-        `of the exact p_t ${fixed(exact, 3)}`;
+      const text = say(
+        "{name}, step {i} of {steps}, t = {t}; rms radius of the cloud {got:.3f}, of the exact p_t {exact:.3f}",
+        { name, i, steps, t, got, exact }
+      );
 
       function draw([left, right]) {
         backdrop = backdrop || cfgedu.strip(mixture, schedule);
@@ -55,14 +57,16 @@
   cfgedu.scenes.trajectory_player = {
     make,
     goal: {
-      words: "Go all the way in 5 steps, and end with a radius within 0.1 of the exact one.",
+      words: say("Go all the way in 5 steps, and end with a radius within 0.1 of the exact one."),
       reached: ({ progress, steps }, { got, exact }) => progress === 100 && steps === 5 && Math.abs(got - exact) < 0.1,
       hint: ({ progress, steps }, { got, exact }) => (
-        progress < 100 ? "Set progress to 100." : steps !== 5 ? "Take 5 steps." : (
-          `The radius is off by ${fixed(Math.abs(got - exact), 2)}: try the other samplers.`
+        progress < 100 ? say("Set progress to 100.") : steps !== 5 ? say("Take 5 steps.") : (
+          say("The radius is off by {off:.2f}: try the other samplers.", { off: Math.abs(got - exact) })
         )
       ),
-      told: () => "The radius is about right, and yet the islands are far too wide: one number does not judge a cloud.",
+      told: () => say(
+        "The radius is about right, and yet the islands are far too wide: one number does not judge a cloud."
+      ),
     },
     uses: (control, state) => control !== "eta" || state.sampler === "DDIM",
     panels: [

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { NULL, CLASSES, GUIDED, grid, plane, fixed, percent, general } = cfgedu;
+  const { NULL, CLASSES, GUIDED, grid, plane, general, say } = cfgedu;
   const FIRST = ["left", "right"], SECOND = ["down", "up"]; // the values of the two attributes
   const POINTS = 256, STEPS = 20, PIXELS = 71, DEPTH = 5;
   const PLACES = FIRST.flatMap((a) => SECOND.map((b) => `${a}, ${b}`));
@@ -40,10 +40,12 @@
       const shares = PLACES.map((_, k) => own(k)), i = FIRST.indexOf(one), j = SECOND.indexOf(two);
       const [pA, pB] = [shares[2 * i] + shares[2 * i + 1], shares[j] + shares[2 + j]];
       const outside = cfgedu.mean(cfgedu.logProb(both, x, wanted).map((value) => (value < lowest[wanted] ? 1 : 0)));
-      const baseline = negative === "none" ? "no condition" : negative;
-      const text = `${formula}, r_a = ${fixed(rA, 2)}, r_b = ${fixed(rB, 2)}, baseline: ${baseline}. ` +
-        `Means over the samples: p(${one} | x) = ${fixed(pA, 2)}, p(${two} | x) = ${fixed(pB, 2)}; ` +
-        `${percent(outside)} lie off the data of ${one}, ${two}`;
+      const baseline = negative === "none" ? say("no condition") : say(negative);
+      const text = say(
+        "{formula}, r_a = {r_a:.2f}, r_b = {r_b:.2f}, baseline: {baseline}. Means over the samples: " +
+          "p({a} | x) = {p_a:.2f}, p({b} | x) = {p_b:.2f}; {outside:.0%} lie off the data of {a}, {b}",
+        { formula: say(formula), r_a: rA, r_b: rB, baseline, a: say(one), b: say(two), p_a: pA, p_b: pB, outside }
+      );
 
       function draw([left, right]) {
         left.image(PIXELS, (k, pixel) => pixel.fill(shade[k]));
@@ -60,19 +62,22 @@
   cfgedu.scenes.two_attributes = {
     make,
     goal: {
-      words: "Left and up, summed, with equal scales: bring both means to 0.97, with at most 2% off the data.",
+      words: say("Left and up, summed, with equal scales: bring both means to 0.97, with at most 2% off the data."),
       reached: ({ first, second, formula, r_a: rA, r_b: rB }, { pA, pB, outside }) => (
         first === "left" && second === "up" && formula === "summed" && rA === rB &&
           Math.min(pA, pB) >= 0.97 && outside <= 0.02
       ),
       hint: ({ first, second, formula, r_a: rA, r_b: rB }, { pA, pB, outside }) => (
-        first !== "left" || second !== "up" || formula !== "summed" ? "Choose left, up and the sum." : (
-          rA !== rB ? "Make the two scales equal." : (
-            `The smaller mean is ${fixed(Math.min(pA, pB), 3)}, and ${percent(outside)} lie off the data.`
+        first !== "left" || second !== "up" || formula !== "summed" ? say("Choose left, up and the sum.") : (
+          rA !== rB ? say("Make the two scales equal.") : (
+            say(
+              "The smaller mean is {least:.3f}, and {outside:.0%} lie off the data.",
+              { least: Math.min(pA, pB), outside }
+            )
           )
         )
       ),
-      told: () => "The chain does it at 1.25. The sum takes the attributes for independent, and needs more.",
+      told: () => say("The chain does it at 1.25. The sum takes the attributes for independent, and needs more."),
     },
     panels: [
       plane({ ylabel: "$x_2$" }),
