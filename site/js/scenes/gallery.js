@@ -11,8 +11,9 @@
     "last level", "labels asked", "r = 0", "r = 1", "r = 3", "times asked", "oracle", "fresh noise", "clip",
   ];
   const RED_LIGHTS = {
-    [NONE]: [], A: ["oracle"], B: ["times asked"], C: ["own coins"], D: ["r = 0"], E: ["labels asked", "r = 0", "r = 3"],
-    F: ["drop rate"], G: ["clip"], H: ["r = 0", "r = 1", "r = 3"], I: ["no label"], J: ["last level"],
+    [NONE]: [], A: ["oracle"], B: ["times asked"], C: ["own coins"], D: ["r = 0"],
+    E: ["labels asked", "r = 0", "r = 3"], F: ["drop rate"], G: ["clip"], H: ["r = 0", "r = 1", "r = 3"],
+    I: ["no label"], J: ["last level"],
     K: ["fresh noise"], L: ["times trained"], M: ["drop rate", "error of g"],
     [ALL]: LIGHTS.filter((name) => !["own coins", "labels kept", "loss of the truth", "r = 1"].includes(name)),
   };
@@ -48,7 +49,7 @@
   /** The file with a bug, or all of them: draw(r, x, y) gives its samples. */
   function codeOf(tensors, bug) {
     const has = (letter) => bug === letter || bug === ALL, schedule = scheduleOf(has("J"));
-    const model = networkOf(tensors, TRAINED.includes(bug) ? bug : NONE, has("I"));
+    const model = networkOf(tensors, TRAINED.includes(bug) ? bug.split(" ")[0] : NONE, has("I"));
 
     function guided(x, t, y, scale) {
       const r = has("D") ? Math.max(scale, 1) : scale;
@@ -105,7 +106,8 @@
         });
         LIGHTS.forEach((name, k) => {
           const off = red.includes(name);
-          list.text(0.05, 0.97 - k / LIGHTS.length, `${off ? "✗" : "✓"}  ${name}`, { fill: off ? RED : GREEN, bold: off });
+          const look = { fill: off ? RED : GREEN, bold: off };
+          list.text(0.05, 0.97 - k / LIGHTS.length, `${off ? "✗" : "✓"}  ${name}`, look);
         });
         list.frame();
       }
