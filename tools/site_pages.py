@@ -89,7 +89,7 @@ def gallery(entries):
         )
         large += [head, alt, demo_figure(demo, picture), place]
     opening = (
-        "# All demos\n\nEach demo of the course, in the order of the notebooks. Most of them are live in the page: "
+        "# All demos\n\nEach demo of the course, in the order of the notebooks. They are live in the page: "
         "move their controls, or drag a point; *full screen* is for a class or a talk. A demo of large "
         "networks loads them when you ask for it; one that is only a picture here is live in its notebook."
     )
