@@ -1,4 +1,4 @@
-// Numbers as Python's format writes them, so that a readout in the page is the readout of the notebook.
+// Numbers as Python's format writes them, and sentences with them, so that the page says what the notebook says.
 
 (function () {
   "use strict";
@@ -43,5 +43,15 @@
     return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
   }
 
-  Object.assign(cfgedu, { rounded, fixed, percent, general, fill });
+  const PLACE = /\{(\w+)(?::(?:\.(\d+))?([fg%])?)?\}/g; // {name}, {share:.1%}, as Python's format takes them
+
+  /** The template, in the language of cfgedu.words where there are such, filled with the values. */
+  function say(template, values = {}) {
+    const shown = { f: fixed, g: general, "%": percent };
+    return ((cfgedu.words || {})[template] || template).replace(PLACE, (_, name, digits, kind) => (
+      kind ? shown[kind](values[name], digits && Number(digits)) : values[name]
+    ));
+  }
+
+  Object.assign(cfgedu, { rounded, fixed, percent, general, fill, say });
 })();
