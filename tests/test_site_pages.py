@@ -400,11 +400,12 @@ def test_a_page_is_light(built):
 
 @with_the_extra
 def test_the_site_is_small(built):
-    """Without what is downloaded only when somebody asks for it."""
+    """Without networks, which a page loads when a demo needs them, and what somebody downloads."""
     files = [path for path in built[0].rglob("*") if path.is_file() and "downloads" not in path.parts]
     sizes = {path: path.stat().st_size for path in files}
-    asked_for = {path for path in files if path.parent.name == "packed" and sizes[path] > 1e6}  # networks
-    assert sum(size for path, size in sizes.items() if path not in asked_for) <= 13e6
+    packed = {path for path in files if path.parent.name == "packed"}
+    assert sum(size for path, size in sizes.items() if path not in packed) <= 13e6
+    assert sum(sizes[path] for path in packed if sizes[path] < 1e6) <= 3e6  # small ones, loaded without being asked for
 
 
 @with_the_extra
