@@ -37,7 +37,9 @@
       if (job && (message.id || job.id) === job.id) {
         if (message.result) {
           results.set(job.key, message.result);
-          [...results.keys()].slice(0, -KEPT).forEach((key) => results.delete(key));
+          if (results.size > KEPT) {
+            results.delete(results.keys().next().value); // the oldest
+          }
         }
         const { news } = job;
         job = message.result ? null : { ...job, ...message, id: job.id, ...awaited() };
