@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cfgedu.samplers import SAMPLERS
 from tests.site import ROOT, ask, needs_node
-from tools.site_data import BESIDE, DEMOS, NETS, SCENES, SOURCE, WORLD, demo, lean, scripts_of
+from tools.site_data import BESIDE, DEMOS, NETS, ONLY, SCENES, SOURCE, WORLD, demo, lean, scripts_of
 from tools.translation_po import labels, of_the_page, speaking
 
 STATES = 40
@@ -134,12 +134,24 @@ def test_a_goal_can_be_reached_and_is_not_at_the_start(name):
         assert not re.search("undefined|NaN|Infinity", words), words
 
 
+@pytest.mark.parametrize("script", ["contour.js", "variants.js"])
+def test_a_script_is_loaded_for_the_scenes_that_use_it(script):
+    """What a script hands over, in the sources of the scenes, by its name or taken out of cfgedu."""
+    names = "|".join(re.search(r"Object\.assign\(cfgedu, \{(.*?)\}\)", text_of(script), re.DOTALL)[1].split(", "))
+    use = re.compile(rf"cfgedu\.(?:{names.strip()})\b|const \{{[^}}]*\b(?:{names.strip()})\b[^}}]*\}} = cfgedu;")
+    assert {name for name in DEMOS if use.search(text_of(f"scenes/{name}.js"))} == set(ONLY[script])
+
+
+def text_of(script):
+    return (SOURCE / script).read_text(encoding="utf-8")
+
+
 def test_a_page_loads_little():
-    """Compressed, the code of a page with one demo, its style included; the data of all demos are 2 kB more."""
+    """Compressed, the code of a page with one demo."""
     for name in DEMOS:
-        paths = [SOURCE / script for script in scripts_of([name]) if script != "demos.js"]
+        paths = [SOURCE / script for script in scripts_of([name])]
         code = "".join(lean(path.read_text(encoding="utf-8")) for path in paths)
         assert len(gzip.compress(code.encode())) < 20_000, name
     assert scripts_of(["unknown"]) == []
-    code = "".join(lean((SOURCE / script).read_text(encoding="utf-8")) for script in NETS)
+    code = "".join(lean(text_of(script)) for script in NETS)
     assert len(gzip.compress(code.encode())) < 8_000  # what comes with small networks

@@ -1,7 +1,7 @@
 """What the live demos of the web edition need: their scripts in order, and their controls, as the demos have them.
 
-A demo's controls, presets, play button and the panels that a hand moves in are described once, in Python; `write_data`
-writes them down for the page, beside the scripts of `site/js`.
+A demo's controls, presets, play button and the panels that a hand moves in are described once, in Python; for the page
+`write_scripts` writes them down behind the script of the demo's scene.
 """
 
 import base64
@@ -44,7 +44,7 @@ NEEDS = {  # the shipped checkpoints that a demo cannot do without
     "gallery": (NETWORKS,),
 }
 LATER = {"mnist_lab": ("mnist-twin-unet",)}  # those that it loads when a control asks for them
-DATA, STYLE = "demos.js", "demo.css"
+STYLE = "demo.css"
 WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
 LOADERS = ("safetensors.js", "packed.js")
 WORLD += LOADERS
@@ -55,14 +55,30 @@ WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "galle
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
 WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
-SCRIPTS = (*WORLD, *SCENES, DATA, "mount.js")  # in the order in which a page has to load them
+SCRIPTS = (*WORLD, *SCENES, "mount.js")  # in the order in which a page has to load them
+ONLY = {  # scripts that a page loads for these demos alone
+    "contour.js": (
+        "guidance_vector",
+        "tilted_against_guided",
+        "dropout_explorer",
+        "sampling_lab",
+        "contested_mode",
+        "baselines",
+    ),
+    "variants.js": ("contested_mode",),
+    **dict.fromkeys(LOADERS, tuple(NEEDS)),
+    # The MNIST lab leaves all computing to its worker.
+    **dict.fromkeys(
+        ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js"), (*DEMOS.keys() - {"mnist_lab"},)
+    ),
+}
 SOURCE = Path(__file__).resolve().parent.parent / "site/js"
 
 
 def scripts_of(names) -> list[str]:
     """The scripts, in order, that a page with these demos has to load; none where no scene of them is ported."""
     shown = {f"scenes/{name}.js" for name in names if name in DEMOS}
-    spared = set() if any(name in NEEDS for name in names) else set(LOADERS)
+    spared = {script for script, users in ONLY.items() if not set(names) & set(users)}
     wanted = [script for script in SCRIPTS if script not in spared]
     return [script for script in wanted if not script.startswith("scenes/") or script in shown] if shown else []
 
@@ -102,6 +118,12 @@ def needs(name: str) -> dict[str, int]:
     return {network: checkpoint_path(network).stat().st_size for network in NEEDS.get(name, ())}
 
 
+def data(name: str) -> str:
+    """The line of script that describes a demo."""
+    found = described(demo(name)) | {"needs": needs(name), "code": ["nets"] if name in WITH_NETS else []}
+    return f"cfgedu.demos.{name} = {json.dumps(found, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
 def lean(script: str) -> str:
     """A script without the lines of its comments and without indentation, half the bytes of the page."""
     lines = map(str.strip, script.splitlines())
@@ -125,24 +147,14 @@ def write_packed(folder: Path) -> None:
 
 
 def write_scripts(folder: Path) -> None:
-    """Everything that live demos need, into a folder: the scripts, lean, the style, the networks, the demos' data."""
+    """Everything that live demos need, into a folder: the scripts, lean, with the demos' data; style and networks."""
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
         if path.name in (*BESIDE, *NETS):
             continue
         place = Path(folder) / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")
-        place.write_text(lean(text) if path.suffix == ".js" else text, encoding="utf-8")
+        text = lean(text) if path.suffix == ".js" else text
+        place.write_text(text + (data(path.stem) if path.stem in DEMOS else ""), encoding="utf-8")
     (Path(folder) / "packed").mkdir()
     write_packed(Path(folder) / "packed")
-    write_data(folder)
-
-
-def write_data(folder: Path) -> Path:
-    """Writes demos.js, a script that holds all demos as plain data, into the folder of the scripts."""
-    code = lambda name: {"code": ["nets"] if name in WITH_NETS else []}
-    data = {name: described(demo(name)) | {"needs": needs(name)} | code(name) for name in DEMOS}
-    path = Path(folder) / DATA
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    path.write_text(f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).demos = {text};\n", encoding="utf-8")
-    return path

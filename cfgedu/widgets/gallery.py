@@ -34,8 +34,8 @@ def training_part(name: str) -> str:
 
 
 def trained_as(name: str) -> str:
-    """The choice whose network the bugs of a choice have: NONE where they change nothing in the training."""
-    return NONE if training_part(name) == training_part(NONE) else name
+    """What the network of a choice goes by: NONE where its bugs change nothing in the training, else its first word."""
+    return NONE if training_part(name) == training_part(NONE) else name.split()[0]
 
 
 @cache

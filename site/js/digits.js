@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const COUNT = 10;
+  const COUNT = 10, KEPT = 64; // digits of a set; sets that are kept
 
   /**
    * The lab of checkpoints {"mnist-unet", "mnist-judge", later "mnist-twin-unet"}: lab(state) is a generator, which
@@ -42,6 +42,9 @@
           yield { x: shown || x, done: done++, all };
         }
         known.set(key, { x, ...judged(x) });
+        if (known.size > KEPT) {
+          known.delete(known.keys().next().value); // the oldest
+        }
       }
       return known.get(key);
     }

@@ -39,7 +39,9 @@
   }
 
   /** The text with the values at its named places: fill("r = {r}", { r: 2 }) is "r = 2". */
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
+  function fill(text, values = {}) {
+    return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
+  }
 
   const PLACE = /\{(\w+)(?::(?:\.(\d+))?([fg%])?)?\}/g; // {name}, {share:.1%}, as Python's format takes them
 

@@ -13,7 +13,6 @@
   const REST = 400, PLAY = 90; // ms until the address and the listener follow; for a frame that is played
   const NEAR = "400px"; // how far from what is seen a demo becomes live
   const LARGE = 1e6; // bytes: networks that are larger are loaded when somebody asks for them
-  const OFFER = "make it live (loads {size} MB)", LOADING = "loading …", FAILED = "{error}. Try again?";
 
   /** A new element with attributes and children; a property where the element has one. */
   function make(tag, given = {}, ...children) {
@@ -303,7 +302,7 @@
     function load() {
       const held = document.activeElement === press; // by the keyboard, which then goes on in the controls
       press.disabled = true;
-      told.textContent = LOADING;
+      told.textContent = cfgedu.fill("loading …");
       return Promise.all([...names.map(cfgedu.checkpoint), ...code.map(cfgedu.packed)]).then((loaded) => {
         place.remove();
         mount(figure, Object.fromEntries(names.map((network, k) => [network, loaded[k]])));
@@ -312,11 +311,11 @@
         }
       }, (error) => {
         press.disabled = false;
-        told.textContent = cfgedu.fill(FAILED, { error: error.message });
+        told.textContent = cfgedu.fill("{error}. Try again?", { error: error.message });
       });
     }
 
-    press.textContent = cfgedu.fill(OFFER, { size: (bytes / 1e6).toFixed(1) });
+    press.textContent = cfgedu.fill("make it live (loads {size} MB)", { size: (bytes / 1e6).toFixed(1) });
     press.addEventListener("click", load);
     figure.prepend(place);
     if (bytes < LARGE || spokenOf(name)) {

@@ -38,30 +38,24 @@
       );
     }
 
-    /** u / (1 + exp(-u)), for B rows of a buffer of this width. */
-    function silu(at, B) {
-      for (let i = 0; i < B; i++) {
-        for (let k = at + i * wide; k < at + i * wide + width; k++) {
-          memory[k] /= 1 + Math.exp(-memory[k]);
-        }
-      }
-    }
-
     const inside = buffer(), next = buffer(); // of a block
 
     /** run(h, c, B): h <- h + silu(W (h + c)), once a layer. */
     function blocks(name, depth) {
       const layers = Array.from({ length: depth }, (_, k) => linear(`${name}.${k}`));
-      return (h, c, B) => layers.forEach((layer) => {
+      return (h, c, B) => {
         for (let i = 0; i < B * wide; i++) {
           memory[inside + i] = memory[h + i] + memory[c + i];
         }
-        layer(inside, next, B);
-        silu(next, B);
-        for (let i = 0; i < B * wide; i++) {
-          memory[h + i] += memory[next + i];
-        }
-      });
+        layers.forEach((layer) => {
+          layer(inside, next, B);
+          for (let i = 0; i < B * wide; i++) {
+            const u = memory[next + i], after = memory[h + i] + u / (1 + Math.exp(-u));
+            memory[h + i] = after;
+            memory[inside + i] = after + memory[c + i]; // for the layer that follows
+          }
+        });
+      };
     }
 
     // ------------------------------------------------------------ what the blocks are told
@@ -74,8 +68,8 @@
           let [at, past] = [inside, next];
           memory.set(waves(t), at);
           layers.forEach((layer, k) => {
-            if (k) {
-              silu(at, 1);
+            for (let i = at; k && i < at + width; i++) {
+              memory[i] /= 1 + Math.exp(-memory[i]);
             }
             layer(at, past, 1);
             [at, past] = [past, at];

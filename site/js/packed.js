@@ -5,7 +5,6 @@
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
   const home = globalThis.document && document.currentScript ? document.currentScript.src : "";
-  const MISSING = "{name} could not be loaded";
 
   const arrived = {}, asked = {};
 
@@ -20,7 +19,7 @@
           done(arrived[name]);
         } else {
           delete asked[name];
-          failed(new Error(cfgedu.fill(MISSING, { name })));
+          failed(new Error(cfgedu.fill("{name} could not be loaded", { name })));
         }
       };
       script.addEventListener("load", settle);

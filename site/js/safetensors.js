@@ -7,13 +7,6 @@
   const KINDS = { F16: Uint16Array, F32: Float32Array, F64: Float64Array };
 
   const { fill } = cfgedu;
-  const SAID = {
-    short: "{name} is truncated or not a safetensors file",
-    header: "{name} has a header that cannot be read",
-    foreign: "{name} is not a checkpoint of this course: it lacks the metadata entry 'cfgedu'",
-    kind: "{name}: the tensor {tensor} is of the type {kind}, not one of {kinds}",
-    place: "{name}: the tensor {tensor} is not where the header says",
-  };
 
   /** The number that 16 bits stand for: a sign, 5 bits of an exponent, 10 of a fraction. Infinite ones do not occur. */
   function half(bits) {
@@ -36,41 +29,43 @@
    */
   function safetensors(bytes, name = "the file") {
     const refuse = (why, given = {}) => {
-      throw new Error(fill(SAID[why], { name, ...given }));
+      throw new Error(fill(why, { name, ...given }));
     };
+    const SHORT = "{name} is truncated or not a safetensors file";
     const start = bytes.length < 8 ? NaN : 8 + Number(
       new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true),
     );
     if (!(start <= bytes.length)) {
-      refuse("short");
+      refuse(SHORT);
     }
     let header, about;
     try {
       header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, start)));
       about = header.__metadata__ && header.__metadata__.cfgedu && JSON.parse(header.__metadata__.cfgedu);
     } catch {
-      refuse("header");
+      refuse("{name} has a header that cannot be read");
     }
     if (!about) {
-      refuse("foreign");
+      refuse("{name} is not a checkpoint of this course: it lacks the metadata entry 'cfgedu'");
     }
     const tensors = {}, body = bytes.slice(start); // from here on every tensor lies at a multiple of its type's size
     let end = 0;
     Object.entries(header).filter(([tensor]) => tensor !== "__metadata__").forEach(([tensor, given]) => {
       const { dtype: kind, shape, data_offsets: [from, to] } = given, Numbers = KINDS[kind];
       if (!Numbers) {
-        refuse("kind", { tensor, kind, kinds: Object.keys(KINDS).join(", ") });
+        const kinds = Object.keys(KINDS).join(", ");
+        refuse("{name}: the tensor {tensor} is of the type {kind}, not one of {kinds}", { tensor, kind, kinds });
       }
       const count = shape.reduce((product, side) => product * side, 1), size = Numbers.BYTES_PER_ELEMENT;
       if (!(from >= 0 && to <= body.length && to - from === count * size && from % size === 0)) {
-        refuse("place", { tensor });
+        refuse("{name}: the tensor {tensor} is not where the header says", { tensor });
       }
       const data = new Numbers(body.buffer, from, count);
       tensors[tensor] = { shape, data: kind === "F16" ? Float32Array.from(data, half) : data };
       end = Math.max(end, to);
     });
     if (end !== body.length) {
-      refuse("short");
+      refuse(SHORT);
     }
     return { tensors, about };
   }

@@ -1,4 +1,5 @@
-// What scenes share: the colours and the window of cfgedu.plots, grids of points, backgrounds, and the table of scenes.
+// What scenes share: the colours and the window of cfgedu.plots, grids of points, backgrounds, and the tables of scenes
+// and of demos.
 
 (function () {
   "use strict";
@@ -45,6 +46,6 @@
   }
 
   Object.assign(cfgedu, {
-    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, strip, classBars, scenes: {},
+    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, strip, classBars, scenes: {}, demos: {},
   });
 })();

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { GUIDED, UN, color, fill, fixed, percent } = cfgedu;
+  const { GUIDED, UN, color, say } = cfgedu;
   const LABEL = 1, POINTS = 600, STEPS = 24, PIXELS = 161;
   const SCALES = [1, 1.5, 2, 3, 4, 5]; // of the grey curve
   const ACROSS = [-2.21, 0.42], UP = [-2.27, 0.38]; // the window of the left-hand picture
@@ -10,8 +10,6 @@
   const NETWORKS = {
     "the strong network": "branches-strong", [WEAK]: "branches-weak", "one too weak": "branches-too-weak",
   };
-  const READOUT = "{model}, baseline: {baseline}, r = {r}: {off} stray off the data (data 1.0%), {lost} of the class " +
-    "is lost; {points} points of class {label}, DDIM, {steps} steps";
 
   function make(networks) {
     const mixture = cfgedu.branches(), schedule = cfgedu.linear(), exact = cfgedu.denoiser(mixture, schedule);
@@ -57,17 +55,20 @@
       const key = [model, baseline, r].join(), again = last.key === key; // first the cloud, then what is behind it
       last = again ? last : { key, ...cloudAt(model, baseline, r) };
       const { x, off, share, lost } = last, curve = curveOf(model, baseline, again);
-      const text = fill(READOUT, {
-        model, baseline, r: fixed(r, 2), off: percent(share, 1), lost: percent(lost, 1), points: POINTS, label: LABEL,
-        steps: STEPS,
-      });
+      const text = say(
+        "{model}, baseline: {baseline}, r = {r:.2f}: {share:.1%} stray off the data (data 1.0%), {lost:.1%} of the " +
+          "class is lost; {points} points of class {label}, DDIM, {steps} steps",
+        {
+          model: say(model), baseline: say(baseline), r, share, lost, points: POINTS, label: LABEL, steps: STEPS,
+        },
+      );
 
       function draw([left, right]) {
         outlines = outlines || supportOf(mixture, lowest);
         left.areas(outlines, { color: color(LABEL), alpha: 0.13, edge: color(LABEL) });
         left.dots(x.filter((_, i) => !off[i >> 1]), { color: color(LABEL), radius: 1.6, alpha: 0.6 });
         left.marks(x.filter((_, i) => off[i >> 1]), "x", { size: 2.5, width: 1 });
-        left.title(`r = ${fixed(r, 2)}: strays ${percent(share, 1)}, lost ${percent(lost, 1)}`);
+        left.title(say("r = {r:.2f}: strays {share:.1%}, lost {lost:.1%}", { r, share, lost }));
         left.frame();
         right.line(curve, { color: UN });
         right.dots(curve, { color: UN, radius: 2 });
@@ -91,26 +92,39 @@
   }
 
   const MOST = { share: 0.14, lost: 0.3 };
-  const SAID = {
-    words: "Guide the strong network so that fewer than {share} stray, and less than {lost} of the class is lost.",
-    exact: "Exact scores have no strays to lose: choose the strong network.",
-    [NO_LABEL]: "{off} stray. No label pulls away from the other class, which is not where these strays come from.",
-    [RANDOM]: "{off} stray. A random label is the right one or the other class, and not where these strays come from.",
-    "one too weak": "{off} stray. So weak a network is wrong everywhere, and this points away from nothing.",
-    more: "{off} stray: raise r.",
-    less: "{gone} of the class is lost: lower r.",
-    told: "A baseline that makes the same mistakes, only larger ones, points away from them.",
-  };
+  /** What speaks against a baseline, by its share of strays. */
+  function against(baseline, share) {
+    return {
+      [NO_LABEL]: say(
+        "{share:.0%} stray. No label pulls away from the other class, which is not where these strays come from.",
+        { share },
+      ),
+      [RANDOM]: say(
+        "{share:.0%} stray. A random label is the right one or the other class, and not where these strays come from.",
+        { share },
+      ),
+      "one too weak": say(
+        "{share:.0%} stray. So weak a network is wrong everywhere, and this points away from nothing.", { share },
+      ),
+    }[baseline];
+  }
+
   cfgedu.scenes.baselines = {
     make,
     goal: {
-      words: fill(SAID.words, { share: percent(MOST.share), lost: percent(MOST.lost) }),
-      reached: ({ model }, { share, lost }) => model !== EXACT && share < MOST.share && lost < MOST.lost,
-      hint: ({ model, baseline }, { share, lost }) => fill(
-        model === EXACT ? SAID.exact : SAID[baseline] || (share < MOST.share ? SAID.less : SAID.more),
-        { off: percent(share), gone: percent(lost) },
+      words: say(
+        "Guide the strong network so that fewer than {share:.0%} stray, and less than {lost:.0%} of the class is lost.",
+        MOST,
       ),
-      told: () => SAID.told,
+      reached: ({ model }, { share, lost }) => model !== EXACT && share < MOST.share && lost < MOST.lost,
+      hint: ({ model, baseline }, { share, lost }) => (
+        model === EXACT ? say("Exact scores have no strays to lose: choose the strong network.") : (
+          against(baseline, share) || (share < MOST.share ? (
+            say("{lost:.0%} of the class is lost: lower r.", { lost })
+          ) : say("{share:.0%} stray: raise r.", { share }))
+        )
+      ),
+      told: () => say("A baseline that makes the same mistakes, only larger ones, points away from them."),
     },
     panels: [
       {

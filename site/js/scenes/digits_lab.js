@@ -2,12 +2,10 @@
 
 (function () {
   "use strict";
-  const { CLASSES, UN, fill, fixed } = cfgedu;
+  const { CLASSES, UN, say } = cfgedu;
   const COUNT = 10, COLUMNS = 5, SIZE = 8, FACTOR = 6, SIDE = SIZE * FACTOR, GAP = FACTOR; // in pixels of the sheet
   const WIDE = COLUMNS * (SIDE + GAP) - GAP, HIGH = 2 * (SIDE + GAP) - GAP;
   const WRONG = "#9F4600", ASKED = CLASSES[0]; // a darker vermilion, and blue
-  const READOUT = "class {label}, r = {r}, {steps} steps: the judge agrees on {agree} of {count}; diversity {spread} " +
-    "(at r = 1: {atOne}); largest |pixel| {largest}";
 
   const within = (u) => Math.min(Math.max(u, -1), 1);
 
@@ -33,17 +31,20 @@
       const { x, features, p } = drawn(label, r, steps, seed, clip), { K } = judge;
       const guess = Array.from({ length: COUNT }, (_, i) => highest(p.subarray(K * i, K * i + K)));
       const agree = guess.filter((k) => k === label).length, atOne = drawn(label, 1, steps, seed, clip).features;
-      const text = fill(READOUT, {
-        label, r: fixed(r, 1), steps, agree, count: COUNT, spread: fixed(cfgedu.diversity(features, COUNT), 1),
-        atOne: fixed(cfgedu.diversity(atOne, COUNT), 1),
-        largest: fixed(x.reduce((most, u) => Math.max(most, Math.abs(u)), 0), 1),
-      });
+      const text = say(
+        "class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {right} of {count}; diversity {spread:.1f} " +
+          "(at r = 1: {at_one:.1f}); largest |pixel| {largest:.1f}",
+        {
+          label, r, steps, right: agree, count: COUNT, spread: cfgedu.diversity(features, COUNT),
+          at_one: cfgedu.diversity(atOne, COUNT), largest: x.reduce((most, u) => Math.max(most, Math.abs(u)), 0),
+        },
+      );
 
       function draw([left, right]) {
         for (let i = 0; i < COUNT; i++) {
           showDigit(left, x.subarray(pixels * i, pixels * i + pixels), corner(i), guess[i] === label ? null : guess[i]);
         }
-        left.title(`you asked for ${label}, r = ${fixed(r, 1)}`);
+        left.title(say("you asked for {label}, r = {r:.1f}", { label, r }));
         left.frame();
         for (let k = 0; k < K; k++) {
           const mean = cfgedu.mean(Array.from({ length: COUNT }, (_, i) => p[K * i + k]));
@@ -102,19 +103,19 @@
     ));
   }
 
-  const SAID = {
-    words: "At r = 0, ask for the digit that the judge sees most often.",
-    scale: "Set r to 0.",
-    seen: "It sees a {label} {agree} times. Another digit is there more often.",
-    told: "These ten are the same whatever you ask for: at r = 0 the label plays no part, so it is met by chance.",
-  };
   cfgedu.scenes.digits_lab = {
     make,
     goal: {
-      words: SAID.words,
+      words: say("At r = 0, ask for the digit that the judge sees most often."),
       reached: ({ r }, { agree, most }) => r === 0 && agree === most,
-      hint: ({ r, label }, { agree }) => (r ? SAID.scale : fill(SAID.seen, { label, agree })),
-      told: () => SAID.told,
+      hint: ({ r, label }, { agree }) => (
+        r ? say("Set r to 0.") : (
+          say("It sees a {label} {agree} times. Another digit is there more often.", { label, agree })
+        )
+      ),
+      told: () => say(
+        "These ten are the same whatever you ask for: at r = 0 the label plays no part, so it is met by chance.",
+      ),
     },
     panels: [
       {

@@ -3,12 +3,10 @@
 
 (function () {
   "use strict";
-  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, fill, general } = cfgedu;
+  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, say } = cfgedu;
   const ARROWS = 13, PIXELS = 41; // arrows and points of the contours a side
   const POINTS = 300, TIMES = 16; // test points and times behind the curve of the error
   const LONGEST = 0.55; // drawn length of the longest arrow
-  const READOUT = "p_drop = {p}, null: {none}, class {label}, t = {t}: mean squared error of g, all classes, {here}; " +
-    "of the signal, the exact g itself, {signal}";
 
   function make(networks) {
     const mixture = cfgedu.islands(), schedule = cfgedu.linear(), exact = cfgedu.denoiser(mixture, schedule).pair;
@@ -54,9 +52,11 @@
 
     return ({ p_drop: rate, null: none, t, label }) => {
       const pair = learned(rate, none), here = error(pair, t), signal = signalAt(t).square;
-      const text = fill(READOUT, {
-        p: general(rate), none, label, t, here: general(here, 2), signal: general(signal, 2),
-      });
+      const text = say(
+        "p_drop = {p_drop:g}, null: {null}, class {label}, t = {t}: mean squared error of g, all classes, " +
+          "{here:.2g}; of the signal, the exact g itself, {signal:.2g}",
+        { p_drop: rate, null: say(none), label, t, here, signal },
+      );
 
       function draw([left, middle, right]) {
         const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
@@ -66,13 +66,13 @@
             panel.line(line, { color: color(label), width: 1.2, dash: DASHES[j] })
           )));
           panel.arrows(points, fields[k].map((u) => LONGEST / Math.max(...longest) * u), { color: G });
-          panel.note(`longest ${general(longest[k], 2)}`);
+          panel.note(say("longest {length:.2g}", { length: longest[k] }));
           panel.frame();
         });
         right.line(times.flatMap((time) => [time, signalAt(time).square]), { color: GUIDED, dash: [5, 3], width: 1.5 });
         right.line(curveOf(rate, none), { color: G, width: 2 });
         right.dots([t, here], { color: G, radius: 4.5 });
-        right.note(`${general(here / signal, 2)} x signal`);
+        right.note(say("{share:.2g} x signal", { share: here / signal }));
         right.frame();
       }
       return { text, draw, found: { share: here / signal } };
@@ -88,29 +88,25 @@
     return longest;
   }
 
-  const SAID = {
-    words: "With the learned row at t = 150: which is the smallest p_drop at which the error of g is below half of " +
-      "the signal?",
-    time: "Set t to 150.",
-    none: "Ask with the null that was there in training, the learned row.",
-    above: "The error is {share} times the signal.",
-    more: "That is enough, {share} times the signal. Is a smaller rate enough as well?",
-    told: "Two labels in a hundred, over all the batches, are thousands of samples that ask for no label.",
-  };
   const powers = { "-6": "⁻⁶", "-4": "⁻⁴", "-2": "⁻²", 0: "⁰" };
   cfgedu.scenes.dropout_explorer = {
     make,
     goal: {
-      words: SAID.words,
+      words: say(
+        "With the learned row at t = 150: which is the smallest p_drop at which the error of g is below half of the " +
+          "signal?",
+      ),
       reached: ({ p_drop: rate, null: none, t }, { share }) => (
         rate === 0.02 && none === "learned row" && t === 150 && share < 0.5
       ),
       hint: ({ null: none, t }, { share }) => (
-        t !== 150 ? SAID.time : none !== "learned row" ? SAID.none : (
-          fill(share < 0.5 ? SAID.more : SAID.above, { share: general(share, 2) })
-        )
+        t !== 150 ? say("Set t to 150.") : none !== "learned row" ? (
+          say("Ask with the null that was there in training, the learned row.")
+        ) : share < 0.5 ? (
+          say("That is enough, {share:.2g} times the signal. Is a smaller rate enough as well?", { share })
+        ) : say("The error is {share:.2g} times the signal.", { share })
       ),
-      told: () => SAID.told,
+      told: () => say("Two labels in a hundred, over all the batches, are thousands of samples that ask for no label."),
     },
     panels: [
       plane({

@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { CLASSES, color, plane, fill, fixed } = cfgedu;
+  const { CLASSES, color, plane, say } = cfgedu;
   const POINTS = 450, STEPS = 25, T = 1000, NONE = "none", ALL = "all at once";
   const GREEN = "#00795A", RED = "#C2410C";
   const LIGHTS = [
@@ -11,14 +11,13 @@
     "last level", "labels asked", "r = 0", "r = 1", "r = 3", "times asked", "oracle", "fresh noise", "clip",
   ];
   const RED_LIGHTS = {
-    [NONE]: [], A: ["oracle"], B: ["times asked"], C: ["own coins"], D: ["r = 0"], E: ["labels asked", "r = 0", "r = 3"],
-    F: ["drop rate"], G: ["clip"], H: ["r = 0", "r = 1", "r = 3"], I: ["no label"], J: ["last level"],
+    [NONE]: [], A: ["oracle"], B: ["times asked"], C: ["own coins"], D: ["r = 0"],
+    E: ["labels asked", "r = 0", "r = 3"], F: ["drop rate"], G: ["clip"], H: ["r = 0", "r = 1", "r = 3"],
+    I: ["no label"], J: ["last level"],
     K: ["fresh noise"], L: ["times trained"], M: ["drop rate", "error of g"],
     [ALL]: LIGHTS.filter((name) => !["own coins", "labels kept", "loss of the truth", "r = 1"].includes(name)),
   };
   const TRAINED = ["C", "F", "I", "J", "L", "M", ALL]; // they change the training, so each has a network of its own
-  const READOUT = "Bug {bug}, r = {r}. Right code: {right}; with the bug: {wrong}. Red lights: {lights}";
-  const TOLD = "p(c|x) {p}, spread {spread}";
 
   /** The network of the file, from its tensors; with bug I class 0 and no label share a row. */
   function networkOf(tensors, name, shared) {
@@ -48,7 +47,7 @@
   /** The file with a bug, or all of them: draw(r, x, y) gives its samples. */
   function codeOf(tensors, bug) {
     const has = (letter) => bug === letter || bug === ALL, schedule = scheduleOf(has("J"));
-    const model = networkOf(tensors, TRAINED.includes(bug) ? bug : NONE, has("I"));
+    const model = networkOf(tensors, TRAINED.includes(bug) ? bug.split(" ")[0] : NONE, has("I"));
 
     function guided(x, t, y, scale) {
       const r = has("D") ? Math.max(scale, 1) : scale;
@@ -81,15 +80,21 @@
       if (!known[key]) {
         codes[bug] = codes[bug] || codeOf(tensors, bug);
         const x = codes[bug](r, start, y), p = cfgedu.meanPosterior(mixture, x, y);
-        known[key] = { x, p, words: fill(TOLD, { p: fixed(p, 2), spread: fixed(cfgedu.spread(mixture, x, y), 2) }) };
+        known[key] = { x, p, spread: cfgedu.spread(mixture, x, y) };
       }
       return known[key];
     }
 
     return ({ bug, r }) => {
       const right = cloudOf(NONE, r), wrong = cloudOf(bug, r), red = RED_LIGHTS[bug];
-      const lights = red.join(", ") || "none";
-      const text = fill(READOUT, { bug, r: fixed(r, 1), right: right.words, wrong: wrong.words, lights });
+      const text = say(
+        "Bug {bug}, r = {r:.1f}. Right code: p(c|x) {right:.2f}, spread {width:.2f}; with the bug: p(c|x) " +
+          "{wrong:.2f}, spread {other:.2f}. Red lights: {lights}",
+        {
+          bug: say(bug), r, lights: red.join(", ") || say("none"), right: right.p, width: right.spread, wrong: wrong.p,
+          other: wrong.spread,
+        },
+      );
 
       function draw([left, middle, list]) {
         [[left, right], [middle, wrong]].forEach(([panel, { x }]) => {
@@ -105,7 +110,8 @@
         });
         LIGHTS.forEach((name, k) => {
           const off = red.includes(name);
-          list.text(0.05, 0.97 - k / LIGHTS.length, `${off ? "✗" : "✓"}  ${name}`, { fill: off ? RED : GREEN, bold: off });
+          const look = { fill: off ? RED : GREEN, bold: off };
+          list.text(0.05, 0.97 - k / LIGHTS.length, `${off ? "✗" : "✓"}  ${name}`, look);
         });
         list.frame();
       }
@@ -113,24 +119,19 @@
     };
   }
 
-  const SAID = {
-    words: "At r = 1, find the one bug with which the samples are better than those of the right code.",
-    scale: "Set r to 1.",
-    letters: "Go through the letters, one by one.",
-    seen: "p(c|x) is {wrong} with this bug, and {right} with the right code.",
-    told: "Its pictures are better, and its code is wrong all the same: a picture does not show what was asked.",
-  };
   cfgedu.scenes.gallery = {
     make,
     goal: {
-      words: SAID.words,
+      words: say("At r = 1, find the one bug with which the samples are better than those of the right code."),
       reached: ({ bug, r }, { right, wrong }) => r === 1 && bug !== ALL && wrong > right + 0.05,
       hint: ({ bug, r }, { right, wrong }) => (
-        r !== 1 ? SAID.scale : bug === ALL || bug === NONE ? SAID.letters : (
-          fill(SAID.seen, { right: fixed(right, 2), wrong: fixed(wrong, 2) })
+        r !== 1 ? say("Set r to 1.") : bug === ALL || bug === NONE ? say("Go through the letters, one by one.") : (
+          say("p(c|x) is {wrong:.2f} with this bug, and {right:.2f} with the right code.", { wrong, right })
         )
       ),
-      told: () => SAID.told,
+      told: () => say(
+        "Its pictures are better, and its code is wrong all the same: a picture does not show what was asked.",
+      ),
     },
     panels: [
       plane({ title: "right code" }), plane({ title: "with the bug" }),

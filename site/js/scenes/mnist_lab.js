@@ -9,12 +9,6 @@
   const KEPT = 64; // results that are kept
   const NETWORKS = { one: "mnist-unet", twin: "mnist-twin-unet" };
 
-  const SAYS = "class {label}, r = {r}, {steps} steps: the judge agrees on {right} of {count}; " +
-    "diversity {spread} (at r = 1: {one}); largest |pixel| {largest}";
-  const DRAWING = "class {label}, r = {r}: step {done} of {all} …", BEGINS = "loading the network …";
-  const BLOCKED = "this page may not work beside itself: its host allows no workers";
-  const TITLE = "you asked for {label}, r = {r}";
-
   /** A promise of post(message), which asks the work beside the page; its answers go to `told`. */
   async function crew(told) {
     if (!cfgedu.works) {
@@ -22,7 +16,8 @@
       try {
         const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
         worker.addEventListener("message", (event) => told(event.data));
-        worker.addEventListener("error", (event) => told({ error: event.message || BLOCKED }));
+        const blocked = fill("this host allows no workers");
+        worker.addEventListener("error", (event) => told({ error: event.message || blocked }));
         return (message) => worker.postMessage(message);
       } catch { // the host allows no workers: the page does the work itself
         const script = document.createElement("script");
@@ -42,7 +37,9 @@
       if (job && (message.id || job.id) === job.id) {
         if (message.result) {
           results.set(job.key, message.result);
-          [...results.keys()].slice(0, -KEPT).forEach((key) => results.delete(key));
+          if (results.size > KEPT) {
+            results.delete(results.keys().next().value); // the oldest
+          }
         }
         const { news } = job;
         job = message.result ? null : { ...job, ...message, id: job.id, ...awaited() };
@@ -87,7 +84,11 @@
         const right = done.guess.filter((k) => k === label).length, { spread, atOne, largest } = done;
         const rightAtOne = atOne.guess.filter((k) => k === label).length;
         const numbers = { spread: fixed(spread, 1), one: fixed(atOne.spread, 1), largest: fixed(largest, 1) };
-        const text = fill(SAYS, { ...words, right, count: COUNT, ...numbers });
+        const text = fill(
+          "class {label}, r = {r}, {steps} steps: the judge agrees on {right} of {count}; " +
+          "diversity {spread} (at r = 1: {one}); largest |pixel| {largest}",
+          { ...words, right, count: COUNT, ...numbers },
+        );
         return { text, draw: drawing(words, done), found: { right, rightAtOne, spread, one: atOne.spread } };
       }
       if (!job || job.key !== key) {
@@ -97,7 +98,9 @@
       if (job.error) {
         return { text: job.error, draw: drawing(words, {}), found: null };
       }
-      const text = job.x ? fill(DRAWING, { ...words, done: job.done, all: job.all }) : BEGINS;
+      const text = !job.x ? fill("loading the network …") : (
+        fill("class {label}, r = {r}: step {done} of {all} …", { ...words, done: job.done, all: job.all })
+      );
       return { text, draw: drawing(words, { x: job.x }), found: null, later: job.later };
     };
   }
@@ -120,7 +123,7 @@
           sheet.text(left + 3.5, top - 7, String(guess[i]), { size: 13, align: "center", fill: "#FFFFFF" });
         }
       }
-      sheet.title(fill(TITLE, { label, r }));
+      sheet.title(fill("you asked for {label}, r = {r}", { label, r }));
       sheet.frame();
       mean.forEach((p, k) => bars.bar(k, p, { color: k === label ? ASKED : UN, width: 0.8 }));
       bars.frame();

@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { UN, G, LIM, rgb, color, grid, plane, fill, general } = cfgedu;
+  const { UN, G, LIM, rgb, color, grid, plane, percent, say } = cfgedu;
   const ARROWS = 13, PIXELS = 41, POINTS = 2000; // arrows and pixels a side; points of all classes behind the numbers
   const LONGEST = 0.6; // drawn length of the longest of all arrows
   const FIELDS = {
@@ -11,12 +11,10 @@
     "unconditional score": { symbol: "$s_{un}$", of: (un) => -un },
     "conditional score": { symbol: "$s_{cond}$", of: (un, cond) => -cond },
   };
-  const READOUT = "t = {t}, class {label}, {shown}; exact mean square {signal}. late fusion: error {lateError}, size " +
-    "{lateSize}; leaky: error {leakyError}, size {leakySize}";
 
   /** 0.063 as 6.3%; far above 1 as a multiple, since at large t the exact g is smaller than any network's error. */
   function share(part) {
-    return part < 9.995 ? cfgedu.percent(part, 1) : `${general(part, 2)} times`;
+    return part < 9.995 ? percent(part, 1) : say("{share:.2g} times", { share: part });
   }
 
   function make(networks) {
@@ -37,10 +35,11 @@
       const square = (u) => cfgedu.mean(u.map((value) => value * value)), signal = square(exact);
       const wrong = learned.map((u) => square(u.map((value, i) => value - exact[i])) / signal);
       const errors = wrong.map(share), sizes = learned.map((u) => share(square(u) / signal));
-      const text = fill(READOUT, {
-        t, label, shown, signal: general(signal, 2), lateError: errors[0], lateSize: sizes[0], leakyError: errors[1],
-        leakySize: sizes[1],
-      });
+      const text = say(
+        "t = {t}, class {label}, {shown}; exact mean square {signal:.2g}. late fusion: error {late}, size {size}; " +
+          "leaky: error {leaky}, size {other}",
+        { t, label, shown: say(shown), signal, late: errors[0], size: sizes[0], leaky: errors[1], other: sizes[1] },
+      );
 
       function draw(panels) {
         const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
@@ -49,7 +48,9 @@
         panels.forEach((panel, k) => {
           panel.image(PIXELS, (i, pixel) => ground.forEach((c, j) => (pixel[j] = 255 - (255 - c) * p[i] / 2)));
           panel.arrows(points, arrows[k].map((u) => LONGEST / longest * u), { color: tint, width: 2 });
-          panel.note(k ? `error ${errors[k - 1]}` : `${symbol}, longest ${general(longest, 2)}`);
+          panel.note(k ? say("error {share}", { share: errors[k - 1] }) : (
+            say("{symbol}, longest {length:.2g}", { symbol, length: longest })
+          ));
           panel.frame();
         });
       }
@@ -64,24 +65,26 @@
     ), 0));
   }
 
-  const SAID = {
-    words: "The leaky twin's g is all but gone. Which of its two predictions is to blame? Show it.",
-    shown: "g is the difference of the two predictions: choose one of them.",
-    right: "Here late fusion errs by {late}, and the leaky twin by {leaky}: this prediction is not to blame.",
-    alike: "Here late fusion errs by {late}, and the leaky twin by {leaky}: at this time one is like the other.",
-    told: "Its head without a label knows what you ask for. Change the class: two panels stand still, this one turns.",
-  };
   const WORSE = 3; // times
   cfgedu.scenes.twin_heads = {
     make,
     goal: {
-      words: SAID.words,
+      words: say("The leaky twin's g is all but gone. Which of its two predictions is to blame? Show it."),
       reached: ({ shown }, { late, leaky }) => shown === "unconditional score" && leaky > WORSE * late,
-      hint: ({ shown }, { late, leaky }) => fill(
-        shown === "guidance vector g" ? SAID.shown : shown === "conditional score" ? SAID.right : SAID.alike,
-        { late: share(late), leaky: share(leaky) },
+      hint: ({ shown }, { late, leaky }) => (
+        shown === "guidance vector g" ? say("g is the difference of the two predictions: choose one of them.") : (
+          shown === "conditional score" ? say(
+            "Here late fusion errs by {late}, and the leaky twin by {leaky}: this prediction is not to blame.",
+            { late: share(late), leaky: share(leaky) },
+          ) : say(
+            "Here late fusion errs by {late}, and the leaky twin by {leaky}: at this time one is like the other.",
+            { late: share(late), leaky: share(leaky) },
+          )
+        )
       ),
-      told: () => SAID.told,
+      told: () => say(
+        "Its head without a label knows what you ask for. Change the class: two panels stand still, this one turns.",
+      ),
     },
     panels: [plane({ title: "exact" }), plane({ title: "late fusion" }), plane({ title: "leaky trunk" })],
   };
