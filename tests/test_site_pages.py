@@ -370,7 +370,7 @@ def test_a_page_is_light(every):
 
 @with_the_extra
 def test_the_site_is_small(every):
-    """Without networks, which a page loads when a demo needs them, and what somebody downloads. Languages share both."""
+    """Without downloads, and networks that wait until they are asked for. All languages share figures and networks."""
     out, size = every[0], dict.fromkeys((ENGLISH, *OTHERS, "networks"), 0)
     for path in out.rglob("*"):
         if path.is_file() and "downloads" not in path.parts:

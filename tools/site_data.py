@@ -55,7 +55,7 @@ WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "galle
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
 WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
-SCRIPTS = (*WORLD, *SCENES, "mount.js")  # in the order in which a page has to load them
+SCRIPTS = (*WORLD, *SCENES, "state.js", "mount.js")  # in the order in which a page has to load them
 ONLY = {  # scripts that a page loads for these demos alone
     "contour.js": (
         "guidance_vector",
