@@ -85,7 +85,14 @@ def change(figure) -> int:
 
 def go(page, figure, name, changes):
     """Opens the address of a state, as a link would; the readout then."""
-    page.evaluate(f"history.replaceState(null, '', '#'); location.hash = '{name}.{changes}'")
+    page.evaluate(
+        """(address) => new Promise((done) => {
+            addEventListener("hashchange", done, {once: true}); // a busy machine tells of it late
+            history.replaceState(null, "", "#");
+            location.hash = address;
+        })""",
+        f"{name}.{changes}",
+    )
     return told(page, figure)
 
 
