@@ -38,11 +38,6 @@
     return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
   }
 
-  /** The text with the values at its named places: fill("r = {r}", { r: 2 }) is "r = 2". */
-  function fill(text, values = {}) {
-    return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
-  }
-
   const PLACE = /\{(\w+)(?::(?:\.(\d+))?([fg%])?)?\}/g; // {name}, {share:.1%}, as Python's format takes them
 
   /** The template, in the language of cfgedu.words where there are such, filled with the values. */
@@ -53,5 +48,5 @@
     ));
   }
 
-  Object.assign(cfgedu, { rounded, fixed, percent, general, fill, say });
+  Object.assign(cfgedu, { rounded, fixed, percent, general, say });
 })();

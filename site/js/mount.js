@@ -239,7 +239,7 @@
     function load() {
       const held = document.activeElement === press; // by the keyboard, which then goes on in the controls
       press.disabled = true;
-      told.textContent = cfgedu.fill("loading …");
+      told.textContent = say("loading …");
       return Promise.all([...names.map(cfgedu.checkpoint), ...code.map(cfgedu.packed)]).then((loaded) => {
         place.remove();
         mount(figure, Object.fromEntries(names.map((network, k) => [network, loaded[k]])));
@@ -248,11 +248,11 @@
         }
       }, (error) => {
         press.disabled = false;
-        told.textContent = cfgedu.fill("{error}. Try again?", { error: error.message });
+        told.textContent = say("{error}. Try again?", { error: error.message });
       });
     }
 
-    press.textContent = cfgedu.fill("make it live (loads {size} MB)", { size: (bytes / 1e6).toFixed(1) });
+    press.textContent = say("make it live (loads {size:.1f} MB)", { size: bytes / 1e6 });
     press.addEventListener("click", load);
     figure.prepend(place);
     if (bytes < LARGE || spokenOf(name)) {

@@ -6,7 +6,7 @@
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
   const KINDS = { F16: Uint16Array, F32: Float32Array, F64: Float64Array };
 
-  const { fill } = cfgedu;
+  const { say } = cfgedu;
 
   /** The number that 16 bits stand for: a sign, 5 bits of an exponent, 10 of a fraction. Infinite ones do not occur. */
   function half(bits) {
@@ -29,7 +29,7 @@
    */
   function safetensors(bytes, name = "the file") {
     const refuse = (why, given = {}) => {
-      throw new Error(fill(why, { name, ...given }));
+      throw new Error(say(why, { name, ...given }));
     };
     const SHORT = "{name} is truncated or not a safetensors file";
     const start = bytes.length < 8 ? NaN : 8 + Number(

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { CLASSES, UN, fixed, percent, fill } = cfgedu;
+  const { CLASSES, UN, fixed, say } = cfgedu;
   const COUNT = 10, COLUMNS = 5, SIDE = 28, STRIDE = SIDE + 1; // of the sheet, in pixels of the digits
   const ASKED = CLASSES[0], WRONG = "#A04700"; // a darker ink of class 1
   const SHEET = [COLUMNS * STRIDE - 1, COUNT / COLUMNS * STRIDE - 1];
@@ -16,7 +16,7 @@
       try {
         const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
         worker.addEventListener("message", (event) => told(event.data));
-        const blocked = fill("this host allows no workers");
+        const blocked = say("this host allows no workers");
         worker.addEventListener("error", (event) => told({ error: event.message || blocked }));
         return (message) => worker.postMessage(message);
       } catch { // the host allows no workers: the page does the work itself
@@ -78,16 +78,15 @@
 
     return (state) => {
       const { label, r, steps } = state, key = JSON.stringify(state), done = results.get(key);
-      const words = { label, r: fixed(r, 1), steps };
+      const words = { label, r, steps };
       if (done) {
         job = null;
         const right = done.guess.filter((k) => k === label).length, { spread, atOne, largest } = done;
         const rightAtOne = atOne.guess.filter((k) => k === label).length;
-        const numbers = { spread: fixed(spread, 1), one: fixed(atOne.spread, 1), largest: fixed(largest, 1) };
-        const text = fill(
-          "class {label}, r = {r}, {steps} steps: the judge agrees on {right} of {count}; " +
-          "diversity {spread} (at r = 1: {one}); largest |pixel| {largest}",
-          { ...words, right, count: COUNT, ...numbers },
+        const text = say(
+          "class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {right} of {count}; " +
+          "diversity {spread:.1f} (at r = 1: {at_one:.1f}); largest |pixel| {largest:.1f}",
+          { ...words, right, count: COUNT, spread, at_one: atOne.spread, largest },
         );
         return { text, draw: drawing(words, done), found: { right, rightAtOne, spread, one: atOne.spread } };
       }
@@ -98,8 +97,8 @@
       if (job.error) {
         return { text: job.error, draw: drawing(words, {}), found: null };
       }
-      const text = !job.x ? fill("loading the network …") : (
-        fill("class {label}, r = {r}: step {done} of {all} …", { ...words, done: job.done, all: job.all })
+      const text = !job.x ? say("loading the network …") : (
+        say("class {label}, r = {r:.1f}: step {done} of {all} …", { ...words, done: job.done, all: job.all })
       );
       return { text, draw: drawing(words, { x: job.x }), found: null, later: job.later };
     };
@@ -123,7 +122,7 @@
           sheet.text(left + 3.5, top - 7, String(guess[i]), { size: 13, align: "center", fill: "#FFFFFF" });
         }
       }
-      sheet.title(fill("you asked for {label}, r = {r}", { label, r }));
+      sheet.title(`you asked for ${label}, r = ${fixed(r, 1)}`);
       sheet.frame();
       mean.forEach((p, k) => bars.bar(k, p, { color: k === label ? ASKED : UN, width: 0.8 }));
       bars.frame();
@@ -133,19 +132,23 @@
   cfgedu.scenes.mnist_lab = {
     make,
     goal: {
-      words: "Find a class and a seed with which r = 1 spoils a digit, and an r that mends all ten and leaves half " +
-        "of the diversity.",
+      words: say(
+        "Find a class and a seed with which r = 1 spoils a digit, and an r that mends all ten and leaves half of the " +
+        "diversity.",
+      ),
       reached: (_, { right, rightAtOne, spread, one }) => (
         rightAtOne < COUNT && right === COUNT && spread >= one / 2
       ),
       hint: (_, { right, rightAtOne, spread, one }) => (
-        rightAtOne === COUNT ? "At r = 1 the judge agrees on all ten: try another class, or another seed." : (
-          right < COUNT ? fill("The judge agrees on {right}: raise r.", { right }) : (
-            fill("All ten can be read; {share} of the diversity is left: lower r.", { share: percent(spread / one) })
+        rightAtOne === COUNT ? say("At r = 1 the judge agrees on all ten: try another class, or another seed.") : (
+          right < COUNT ? say("The judge agrees on {right}: raise r.", { right }) : (
+            say("All ten can be read; {share:.0%} of the diversity is left: lower r.", { share: spread / one })
           )
         )
       ),
-      told: () => "A part of what guidance takes away was misdrawn. The rest is handwriting: raise r further and see.",
+      told: () => say(
+        "A part of what guidance takes away was misdrawn. The rest is handwriting: raise r further and see.",
+      ),
     },
     panels: [
       {
