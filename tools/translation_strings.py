@@ -132,15 +132,21 @@ def of_module(text: str, names: dict) -> Iterator[str]:
         if name in LABELLED:
             yield from next((spelled(arg) for arg in call.args if spelled(arg)), [])
         if name == "choice" and len(call.args) > 1:
-            yield from options(call.args[1], names)
-    for demo in (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.endswith("_demo")):
-        for node in ast.walk(demo):
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "alt":
+            yield from [*options(call.args[1], names), *named(call.args[1], scopes)]
+    for part in filter(describes_demo, tree.body):
+        for node in ast.walk(part):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("alt", "ALT"):
                 yield from spelled(node.value)
             if isinstance(node, ast.Dict) and node.values and all(isinstance(value, ast.Dict) for value in node.values):
                 yield from (
                     key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
                 )
+
+
+def describes_demo(node) -> bool:
+    """The function that makes a demo, or what modules of two demos share, ALT and PRESETS."""
+    names = [getattr(target, "id", "") for target in getattr(node, "targets", ())]
+    return getattr(node, "name", "").endswith("_demo") or bool({"ALT", "PRESETS"} & {*names})
 
 
 def of_cell(code: str) -> Iterator[str]:
