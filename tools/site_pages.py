@@ -87,7 +87,8 @@ def questions(text):
 
     def linked(place):
         link, number, rest = place.groups()
-        return link + re.sub(r"\bsection (\d+)", rf"[\g<0>](#{number}-section-\1)", rest)
+        target = lambda place: f"[{place[0]}](#{number}-section-{place[1] or place[2]})"
+        return link + re.sub(r"\bsection (\d+)|\b(\d+)절", target, rest)
 
     text = re.sub(r"(\[(\d\d)\]\([^)]+\))([^\n\[]*)", linked, text)
     text = re.sub(r"^\*\*(.+)\*\*$", r"### \1\n", text, flags=re.MULTILINE)

@@ -250,7 +250,9 @@ def by_template(text: str, joineds, phrases) -> list[str]:
 def of_script(path: Path) -> Iterator[str]:
     with path.open("rb") as opened:
         for _, _, message, _ in extract_javascript(opened, ["say"], [], {"template_string": False}):
-            yield message if isinstance(message, str) else message[0]
+            text = message if isinstance(message, str) else message[0]
+            if text:  # not what stands in a variable
+                yield text
 
 
 def strings(root: Path = ROOT) -> Catalog:
@@ -264,13 +266,15 @@ def strings(root: Path = ROOT) -> Catalog:
             text = path.read_text(encoding="utf-8")
             names = vars(importlib.import_module(module)) if "choice(" in text else {}
             pairs += [(it, name) for it in of_module(text, names)]
-    for path in sorted((root / "tools").glob("site*.py")):  # the words of the web edition itself
-        pairs += [(it, f"tools/{path.name}") for it in of_module(path.read_text(encoding="utf-8"), {})]
+    for path in [*sorted((root / "tools").glob("site*.py")), root / "site/finish.py"]:  # the web edition's own words
+        pairs += [(it, path.relative_to(root).as_posix()) for it in of_module(path.read_text(encoding="utf-8"), {})]
     pairs += [(it, place.split()[0]) for it, place in of_exercises()]
     pairs += [(INVITATION, "cfgedu/widgets/live.py")]
     folder = root / "notebooks"
     for path in sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
+            told = cell.metadata.get("demo", {})  # what the gallery tells of a demo
+            pairs += [(told[key], path.relative_to(root).as_posix()) for key in ("name", "words") if key in told]
             if cell.cell_type == "code":
                 own = list(of_cell(cell.source))
                 pairs += [(it, path.relative_to(root).as_posix()) for it in [*own, *in_places(own, cell)]]
