@@ -5,7 +5,7 @@ import re
 from sphinx.util.osutil import relative_uri
 
 from cfgedu.language import phrase
-from tools.site_data import STYLE, scripts_of
+from tools.site_data import STYLE, WORDS, scripts_of
 
 NAMES = {"en": "English", "ko": "한국어"}
 
@@ -20,7 +20,8 @@ def touch(app, pagename, templatename, context, doctree):
     language, here = app.config.language, f"{pagename}.html"
     home = "" if language == "en" else "../"  # the figures and scripts of all languages are the English ones
     scripts = scripts_of(re.findall(r'data-demo="(\w+)"', body))
-    context["demo_scripts"] = [relative_uri(here, f"{home}js/{name}") for name in scripts]
+    words = [WORDS] if scripts and language != "en" else []  # before what says them
+    context["demo_scripts"] = [relative_uri(here, name) for name in words + [f"{home}js/{name}" for name in scripts]]
     context["demo_style"] = relative_uri(here, f"{home}js/{STYLE}") if scripts else None
     context["gone"] = phrase("The server has ended. What this page has loaded stays alive; nothing more can come.")
     folders = {other: "" if other == "en" else f"{other}/" for other in app.config.languages}

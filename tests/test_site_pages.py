@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from cfgedu.saving import DEMO
+from cfgedu.widgets.live import INVITATION
 from tests.site import OTHERS, Reader, module, with_the_extra
 from tools import site_cells, site_pages
 from tools.site import ENGLISH, notebooks_in, pages, smaller
@@ -66,7 +67,7 @@ def test_a_picture_without_words_is_refused():
 
 
 def test_a_demo_carries_its_name_and_state():
-    demo = {"demo": "scales", "state": {"r": 1.0, "name": 'o"k'}, "alt": f"Three scales.{site_cells.INVITATION}"}
+    demo = {"demo": "scales", "state": {"r": 1.0, "name": 'o"k'}, "alt": f"Three scales. {INVITATION}"}
     cell = pictured({DEMO: demo}, {"image/png": {"width": 800}}, id="d")
     figure = re.search("<figure.*</figure>", site_cells.code_cell(cell, picture))[0]
     read = Reader(figure)
@@ -76,12 +77,6 @@ def test_a_demo_carries_its_name_and_state():
     assert json.loads(attributes["data-state"]) == demo["state"]
     assert read.elements["img"][0]["alt"] == "Three scales."
     assert read.elements["img"][0]["width"] == "800"
-
-
-def test_the_invitation_is_the_demos_own():
-    from cfgedu.widgets.live import INVITATION
-
-    assert f" {INVITATION}" == site_cells.INVITATION
 
 
 def test_text_is_escaped_and_an_output_of_another_kind_refused():

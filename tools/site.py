@@ -22,10 +22,11 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
+from cfgedu.language import speak
 from cfgedu.saving import DEMO
-from tools import translation
+from tools import translation, translation_po
 from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
-from tools.site_data import write_scripts
+from tools.site_data import WORDS, write_scripts
 from tools.site_pages import front, gallery, headings_of, questions, rows, sections, sheet, solutions_list, symbols
 from tools.student import bare
 
@@ -182,6 +183,8 @@ def write_sources(sources, root=ROOT, language=ENGLISH):
     if language == ENGLISH:
         write_figures(jobs, sources / "extra/figures")
         write_scripts(sources / "extra/js")
+    else:
+        (sources / f"extra/{WORDS}").write_text(translation_po.of_the_page(language), encoding="utf-8")
 
 
 # ---------------------------------------------------------------- the site
@@ -259,6 +262,7 @@ def checked(warnings):
 def make():
     """Builds the pages of all languages in build/site, and tells so."""
     began = time.monotonic()
+    speak({})  # English, whatever the environment says
     spoken = [language for language in translation.languages() if translation.finished(language)]
     checked(built([ENGLISH, *spoken]))
     print(told(OUT, time.monotonic() - began))
@@ -271,7 +275,7 @@ def main():
     parser.add_argument("--languages", nargs="*", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=OUT, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.language:
+    if options.language:  # this process speaks it, by its environment
         checked(build(options.out, ROOT, options.language, options.languages))
         return
     make()

@@ -12,11 +12,11 @@ from collections import namedtuple
 
 from cfgedu.language import phrase
 from cfgedu.saving import DEMO
+from cfgedu.widgets.live import INVITATION
 
 Picture = namedtuple("Picture", "address width height")  # its address in the page, its size on the page in pixels
 
 # What a demo says of itself in a notebook, and what it says here as long as no script has made it live.
-INVITATION = " The picture of a demo: running this cell makes it live."
 CAPTION = "The picture of a demo. In the notebook its controls move it."
 EXERCISE = re.compile(r"^\*\*(\d+)\. (.+?)\*\*", re.MULTILINE)
 SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
@@ -74,7 +74,8 @@ def demo_figure(demo, picture, **more):
 
 
 def alt_of(demo):
-    return demo["alt"].removesuffix(INVITATION)
+    """The words for a demo's picture, without what they say of running a cell."""
+    return demo["alt"].removesuffix(f" {phrase(INVITATION)}")
 
 
 def shown(output, cell, picture):

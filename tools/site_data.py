@@ -48,10 +48,10 @@ STYLE = "demo.css"
 WORLD = ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js", "variants.js", "format.js")
 LOADERS = ("safetensors.js", "packed.js")
 WORLD += LOADERS
-# What computes beside the page, and what of the world it uses: packed into one script, for a worker.
 # What computes in the page with small networks: packed into one script, which comes with them.
 NETS = ("gemm.js", "layers.js", "judge.js", "nets.js")
 WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "gallery")
+# What computes beside the page, and what of the world it uses: packed into one script, for a worker.
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
 WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
@@ -72,6 +72,7 @@ ONLY = {  # scripts that a page loads for these demos alone
         ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js"), (*DEMOS.keys() - {"mnist_lab"},)
     ),
 }
+WORDS = "words.js"  # of the pages in another language: what their scripts say
 SOURCE = Path(__file__).resolve().parent.parent / "site/js"
 
 

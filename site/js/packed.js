@@ -19,7 +19,7 @@
           done(arrived[name]);
         } else {
           delete asked[name];
-          failed(new Error(cfgedu.fill("{name} could not be loaded", { name })));
+          failed(new Error(cfgedu.say("{name} could not be loaded", { name })));
         }
       };
       script.addEventListener("load", settle);
