@@ -124,7 +124,8 @@ def labels() -> Iterator[str]:
 
 def of_the_page(language: str, root: Path = ROOT) -> str:
     """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others."""
-    texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)] + list(labels())
+    with speaking(None, root):  # demos made in another language would have its labels
+        texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)] + list(labels())
     with speaking(language, root):
         told = {text: translated(text) for text in texts}
     table = {text: other for text, other in sorted(told.items()) if text != other}
@@ -133,12 +134,13 @@ def of_the_page(language: str, root: Path = ROOT) -> str:
 
 @contextmanager
 def speaking(language: str | None, root: Path = ROOT):
-    """Checks and demos speak the language within, and English again after it."""
+    """Checks and demos speak the language within, English for None, and after it what they spoke before."""
+    before = dict(known)
     speak(words(language, root) if language else {})
     try:
         yield
     finally:
-        speak({})
+        speak(before)
 
 
 # ---------------------------------------------------------------- what a notebook has stored
