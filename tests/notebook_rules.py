@@ -12,7 +12,6 @@ from decimal import Decimal
 import nbformat
 
 from cfgedu.saving import DEMO
-from tools import play
 from tools.notebooks import MOST_BYTES, alt, normalise
 
 MOST_LINES, MOST_COLUMNS = 15, 100
@@ -329,7 +328,8 @@ def shows_a_demo(notebook):
 
     The metadata of its cell hold its name, and the words that stand beside it where it is shown without the lesson.
     """
-    named, problems = play.demos(notebook.cells), []
+    named = {i: cell.metadata["demo"] for i, cell in code_cells(notebook) if "demo" in cell.metadata}
+    problems = []
     for i, cell in code_cells(notebook):
         kinds = {kind for output in cell.outputs for kind in output.get("data", ())}
         if i in named:

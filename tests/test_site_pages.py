@@ -25,7 +25,7 @@ from tests.site import OTHERS, Reader, module, with_the_extra
 from tools import site_cells, site_pages
 from tools.site import ENGLISH, notebooks_in, pages, smaller
 from tools.site_cells import Picture
-from tools.site_data import STYLE, lean, scripts_of
+from tools.site_data import STYLE, WORDS, lean, scripts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated. Check CHANGES for Sphinx API modifications")
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ SITE = ROOT / "site"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PARTS = site_pages.sections(README)
 LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-KILOBYTES = {"page": 80, "figures": 520, "demos": 25}  # compressed; figures stay below 400 where they can
+KILOBYTES = {"page": 80, "figures": 520, "demos": 25, "words": 10}  # compressed; figures stay below 400 where they can
 
 
 def picture(png, cell, width):
@@ -356,8 +356,10 @@ def test_a_page_is_light(every):
         demos = [file for file in files if file.parent in (every[0] / "js", every[0] / "js/scenes")]
         if page.name == "search.html":
             files = [file for file in files if file.name != "searchindex.js"]
-        rest = set(files) - set(figures) - set(demos)
+        words = [file for file in files if file.name == WORDS]  # of demos in another language
+        rest = set(files) - set(figures) - set(demos) - set(words)
         assert kilobytes(page) + sum(map(kilobytes, rest)) <= KILOBYTES["page"], page.name
+        assert sum(map(kilobytes, words)) <= KILOBYTES["words"]
         if page.name != "gallery.html":
             assert sum(map(kilobytes, demos)) <= KILOBYTES["demos"], page.name
             assert sum(file.stat().st_size for file in set(figures)) <= 1000 * KILOBYTES["figures"], page.name

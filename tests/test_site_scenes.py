@@ -103,6 +103,10 @@ def test_every_label_has_its_korean_words():
         "DDIM, eta = 0",
         "DDIM, eta = 1",
         "DDIM, eta = 0.5",
+        "p_drop",
+        "null",
+        "twin",
+        *(f"p_drop {rate}, t = 800" for rate in ("0", "0.02", "0.1")),
     } | set(SAMPLERS)
 
 
