@@ -1,7 +1,9 @@
 """The tools behind `course.py notebooks` and `course.py clean`."""
 
 import base64
+import hashlib
 import io
+import json
 import subprocess
 
 import nbformat
@@ -233,3 +235,16 @@ def test_clean_all(tree):
     clean.clean(tree, with_venv=True)
     assert not (tree / ".venv").exists()
     assert clean.clean(tree, with_venv=True) == []
+
+
+def test_clean_leaves_the_notebooks_of_another_language_that_a_learner_works_in(tmp_path):
+    built, other = tmp_path / "build/ko", tmp_path / "build/site"
+    for folder in (built, other):
+        (folder / "notebooks").mkdir(parents=True)
+        (folder / "notebooks/06.ipynb").write_text("{}", encoding="utf-8")
+    digest = hashlib.sha256(b"{}").hexdigest()[:16]
+    (built / "built.json").write_text(json.dumps({"notebooks/06.ipynb": digest}), encoding="utf-8")
+    (built / "notebooks/06.ipynb").write_text('{"mine": 1}', encoding="utf-8")
+    assert clean.clean(tmp_path) == [other]
+    (built / "notebooks/06.ipynb").write_text("{}", encoding="utf-8")
+    assert clean.clean(tmp_path) == [tmp_path / "build"]

@@ -2,6 +2,8 @@
 
 import argparse
 import fnmatch
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,12 +20,24 @@ BUILT_OR_DOWNLOADED = ("build", "dist", "data/mnist")
 def leftovers(root):
     """Everything below root that may go, outside .git, .venv and what a learner keeps."""
     found = [root / name for name in BUILT_OR_DOWNLOADED if os.path.lexists(root / name)]
+    if worked := [folder for folder in (root / "build").glob("*") if holds_work(folder)]:
+        found.remove(root / "build")
+        found += [path for path in (root / "build").iterdir() if path not in worked]
     for folder, folders, files in os.walk(root):
         here = [Path(folder, name) for name in folders if matches(name, CACHES)]
         here += [Path(folder, name) for name in files if matches(name, LEFTOVERS)]
         found += here
-        folders[:] = [name for name in folders if name not in NOT_OURS and Path(folder, name) not in found]
+        below = [(name, Path(folder, name)) for name in folders if name not in NOT_OURS]
+        folders[:] = [name for name, path in below if path not in found and not holds_work(path)]
     return found
+
+
+def holds_work(folder):
+    """Whether a learner has changed a notebook of another language, which was built into this folder."""
+    record = folder / "built.json"
+    made = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    now = lambda file: hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return any((folder / name).is_file() and now(folder / name) != digest for name, digest in made.items())
 
 
 def matches(name, patterns):

@@ -122,12 +122,17 @@ def way_back(name):
         ) from None
 
 
+def texts_in(language, root=ROOT):
+    """Where the notebooks and pages of a language are: not in build/ko, where a learner works in them."""
+    return root if language == ENGLISH else root / "build/site-texts" / language
+
+
 def pages(root, jobs, language=ENGLISH):
     """{file: its text} of every page; the pictures to write go to `jobs`.
 
     In another language the texts are those of `translation.build`, and English where there are none.
     """
-    home, above = (root, "") if language == ENGLISH else (root / "build" / language, "../")
+    home, above = texts_in(language, root), "" if language == ENGLISH else "../"
 
     def text(name):
         return ((home if (home / name).exists() else root) / name).read_text(encoding="utf-8")
@@ -175,7 +180,7 @@ def write_sources(sources, root=ROOT, language=ENGLISH):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     titles = titles_of(sections((root / "README.md").read_text(encoding="utf-8")))
-    notebooks = (root if language == ENGLISH else root / "build" / language) / "notebooks"
+    notebooks = texts_in(language, root) / "notebooks"
     for folder in ("", "solutions"):
         (sources / "extra/downloads" / folder).mkdir(parents=True)
         for notebook in files_in(notebooks / folder, titles):
@@ -216,9 +221,9 @@ def build(out=OUT, root=ROOT, language=ENGLISH, languages=()):
 
 @contextlib.contextmanager
 def beside(language, languages, out, root=ROOT):
-    """Meanwhile a process that speaks the language builds its pages; in the end they are in a folder of `out`."""
+    """Meanwhile a process of its own builds the pages of a language; in the end they are in a folder of `out`."""
     command = [sys.executable, "-m", "tools.site", "--language", language, "--languages", *languages]
-    environment = os.environ | {"CFGEDU_LANG": language, "PYTHONPATH": str(root)}
+    environment = os.environ | {"PYTHONPATH": str(root)}
     made = out.with_name(f"{out.name}-{language}")
     process = subprocess.Popen([*command, "--out", made], cwd=root, env=environment)
     try:
@@ -237,7 +242,8 @@ def built(languages, out=OUT, root=ROOT):
     """The pages of all languages, each built beside the others; returns the warnings of the English ones."""
     with contextlib.ExitStack() as stack:
         for language in languages[1:]:
-            translation.build(language)
+            shutil.rmtree(texts_in(language, root), ignore_errors=True)
+            translation.build(language, texts_in(language, root))
             stack.enter_context(beside(language, languages, out, root))
         return build(out, root, ENGLISH, languages)
 
@@ -275,7 +281,8 @@ def main():
     parser.add_argument("--languages", nargs="*", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=OUT, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.language:  # this process speaks it, by its environment
+    if options.language:
+        speak(translation_po.words(options.language))
         checked(build(options.out, ROOT, options.language, options.languages))
         return
     make()

@@ -71,11 +71,15 @@ def gallery_scene(figure):
     right.set_title("the lights")
     rows = [light_row(right, k, name) for k, name in enumerate(GAUGES)]
 
+    @cache
+    def drawn(name: str, r: float):  # the right code's cloud stays when the bug changes
+        code = code_of(name)
+        return code.sample(code.guided(code.model, r), x_T, y, steps=STEPS)
+
     def update(bug: str, r: float) -> str:
         told = []
         for show, name in zip(clouds, (NONE, bug), strict=True):
-            code = code_of(name)
-            x = code.sample(code.guided(code.model, r), x_T, y, steps=STEPS)
+            x = drawn(name, r)
             show(x)
             told += [mean_posterior(mixture, x, y), spread(mixture, x, y)]
         red = lights_of(bug)
