@@ -651,6 +651,8 @@ def main(argv):
         if HELP & set(after) and missing(before, WORDS[word].extra):
             print(help_of(word))
             return 0
+        if word != "lab":  # a terminal of a JupyterLab that speaks Korean has it set
+            os.environ.pop("CFGEDU_LANG", None)
         language, after = language_of(after) if word == "lab" else (None, after)
         set_up(before, WORDS[word].extra)
         if language:

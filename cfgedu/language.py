@@ -21,7 +21,10 @@ known: dict[str, str] = {}  # {English: translation}; empty for English
 
 
 def phrase(template: str, **values) -> str:
-    """The template in the reader's language, filled with the values. Raises KeyError for a place without a value."""
+    """The template in the reader's language, filled with the values; without values it is a plain text.
+
+    Raises KeyError for a place without a value.
+    """
     template = known.get(template, template)
     return template.format(**values) if values else template
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -30,7 +29,6 @@ def test_each_demo_says_what_it_is_called_and_what_to_try(path):
     told = {cell.id: cell.metadata["demo"] for cell in cells if "demo" in cell.metadata}
     assert list(told) == drawn
     for demo in told.values():
-        assert len(demo["name"].split()) >= 1
         assert len(demo["words"].split()) >= 10
         assert "*Try" in demo["words"]
 
@@ -78,11 +76,11 @@ def test_pages_are_built_where_there_are_none_or_the_course_is_newer(tmp_path):
     source.touch()
     assert play.outdated(pages, tmp_path)
     pages.mkdir(parents=True)
-    (pages / "gallery.html").touch()
+    (pages / ".complete").touch()
     os.utime(source, (1, 1))
     assert not play.outdated(pages, tmp_path)
     os.utime(source)
-    os.utime(pages / "gallery.html", (2, 2))
+    os.utime(pages / ".complete", (2, 2))
     assert play.outdated(pages, tmp_path)
 
 
@@ -124,11 +122,8 @@ def test_it_serves_until_it_is_ended(tmp_path, number, status):
     assert line.startswith("The demos are at http://127.0.0.1:")
     address = line.split()[4]
     assert address.endswith("/gallery.html?demos=06")
-    began = time.monotonic()
-    while time.monotonic() - began < 20:
-        with urllib.request.urlopen(address) as answer:
-            if answer.status == 200:
-                break
+    with urllib.request.urlopen(address) as answer:
+        assert answer.status == 200
     running.send_signal(number)
     assert running.wait(20) == status
     running.stdout.close()

@@ -117,6 +117,16 @@ def test_networks_that_do_not_come_can_be_asked_for_again(page, address, package
     assert same(told(page, figure), package())
 
 
+def test_a_worker_that_the_host_blocks_later_leaves_the_work_to_the_page(page, address, package):
+    """As where a policy forbids workers from blobs: making one succeeds, and an error follows."""
+    page.add_init_script("""globalThis.Worker = class {
+      addEventListener(kind, act) { if (kind === "error") setTimeout(() => act({ message: "blocked" })); }
+      postMessage() {}
+    };""")
+    page.goto(f"{address}#{NAME}.steps=2")
+    assert same(told(page, page.locator("figure")), package(steps=2))
+
+
 @pytest.mark.parametrize("missing", [("Worker",), ("Worker", "WebAssembly")], ids=" ".join)
 def test_without_workers_and_webassembly_the_page_does_the_work(page, address, package, missing):
     for name in missing:

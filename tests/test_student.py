@@ -20,6 +20,8 @@ def test_the_copy_has_lessons_without_outputs_and_no_solution(tmp_path):
     lessons = sorted(path.name for path in (target / "notebooks").glob("*.ipynb"))
     assert lessons == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert [path.name for path in (target / "notebooks/solutions").iterdir()] == ["README.md"]
+    assert (target / "translations/ko/06_guidance_vector.md").exists()
+    assert not [*target.glob("translations/*/solutions"), *target.glob("translations/*/docs/teaching.md")]
     for path in (target / "notebooks").glob("*.ipynb"):
         theirs, ours = (json.loads(p.read_text(encoding="utf-8")) for p in (path, ROOT / "notebooks" / path.name))
         assert [cell["source"] for cell in theirs["cells"]] == [cell["source"] for cell in ours["cells"]]

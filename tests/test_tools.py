@@ -247,4 +247,7 @@ def test_clean_leaves_the_notebooks_of_another_language_that_a_learner_works_in(
     (built / "notebooks/06.ipynb").write_text('{"mine": 1}', encoding="utf-8")
     assert clean.clean(tmp_path) == [other]
     (built / "notebooks/06.ipynb").write_text("{}", encoding="utf-8")
+    (built / "notebooks/06_mine.ipynb").write_text("{}", encoding="utf-8")  # renamed, or new
+    assert clean.clean(tmp_path) == []
+    (built / "notebooks/06_mine.ipynb").unlink()
     assert clean.clean(tmp_path) == [tmp_path / "build"]

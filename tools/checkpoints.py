@@ -134,7 +134,7 @@ def small_networks():
 
 
 def demo_networks(name):
-    """The networks of the demo of notebook 08, 09 or 11, by tools/demo_networks.py."""
+    """The networks of the demo of notebook 08, 09, 11 or 16, by tools/demo_networks.py."""
     return tool("demo_networks").make(name)
 
 

@@ -22,7 +22,8 @@ def leftovers(root):
     found = [root / name for name in BUILT_OR_DOWNLOADED if os.path.lexists(root / name)]
     if worked := [folder for folder in (root / "build").glob("*") if holds_work(folder)]:
         found.remove(root / "build")
-        found += [path for path in (root / "build").iterdir() if path not in worked]
+        if not (root / "build").is_symlink():
+            found += [path for path in (root / "build").iterdir() if path not in worked]
     for folder, folders, files in os.walk(root):
         here = [Path(folder, name) for name in folders if matches(name, CACHES)]
         here += [Path(folder, name) for name in files if matches(name, LEFTOVERS)]
@@ -33,11 +34,14 @@ def leftovers(root):
 
 
 def holds_work(folder):
-    """Whether a learner has changed a notebook of another language, which was built into this folder."""
+    """Whether a notebook of another language, which was built into this folder, was changed, renamed or added there."""
     record = folder / "built.json"
-    made = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    now = lambda file: hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-    return any((folder / name).is_file() and now(folder / name) != digest for name, digest in made.items())
+    if not record.is_file():
+        return False
+    made = json.loads(record.read_text(encoding="utf-8"))
+    now = lambda file: hashlib.sha256(file.read_bytes()).hexdigest()[:16]  # as `digest_of` of tools/translation.py
+    there = [file for file in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in file.parts]
+    return any(made.get(file.relative_to(folder).as_posix()) != now(file) for file in there)
 
 
 def matches(name, patterns):

@@ -113,7 +113,7 @@ def repair():
 
 
 def make(name):
-    """Trains one of the families, half a minute at most, so never what is left of a run; returns the exit code."""
+    """Trains one of the families from its start, in half a minute at most; returns the exit code."""
     torch.set_num_threads(1)
     {"dropout": dropout, "twins": twins, "digits": digits, "repair": repair}[name]()
     return 0

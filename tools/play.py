@@ -7,6 +7,7 @@ demos run in the browser: no kernel starts, and they stay alive when the server 
 import argparse
 import functools
 import http.server
+import os
 import sys
 import threading
 import webbrowser
@@ -28,11 +29,11 @@ def chosen(words, folder=ROOT / "notebooks"):
 
 def outdated(site=SITE, root=ROOT):
     """Whether there are no pages yet, or something that they are made of is newer."""
-    page = site / "gallery.html"
-    if not page.exists():
+    whole = site / ".complete"  # which the build of the pages makes last
+    if not whole.exists():
         return True
     files = [file for name in MADE_OF for file in [root / name, *(root / name).rglob("*")] if file.is_file()]
-    return any(file.stat().st_mtime > page.stat().st_mtime for file in files if "__pycache__" not in file.parts)
+    return any(file.stat().st_mtime > whole.stat().st_mtime for file in files if "__pycache__" not in file.parts)
 
 
 def server_on(port, folder=SITE):
@@ -46,8 +47,11 @@ def server_on(port, folder=SITE):
             self.send_header("Cache-Control", "no-cache")  # a page that was built anew is fetched anew
             super().end_headers()
 
+    class Server(http.server.ThreadingHTTPServer):
+        allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
+
     try:
-        return http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(folder)))
+        return Server(("127.0.0.1", port), functools.partial(Quiet, directory=str(folder)))
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise SystemExit(f"Port {port} cannot be used ({why}): name another, or none for a free one.") from None
@@ -59,8 +63,14 @@ def main():
     parser.add_argument("--port", type=int, default=0, help="the port to serve on (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args()
-    numbers = chosen(options.numbers)
-    with server_on(options.port) as server:  # before the pages are built: a port that is taken is told at once
+    try:
+        serve(chosen(options.numbers), options.port, not options.no_browser)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def serve(numbers, port, browser):
+    with server_on(port) as server:  # before the pages are built: a port that is taken is told at once
         if outdated():
             from tools import site
 
@@ -69,12 +79,9 @@ def main():
         asked = f"?demos={','.join(numbers)}" if numbers else ""
         address = f"http://127.0.0.1:{server.server_address[1]}/gallery.html{asked}"
         print(f"The demos are at {address} (Ctrl-C ends this).", flush=True)
-        if not options.no_browser:
+        if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            sys.exit(130)
+        server.serve_forever()
 
 
 if __name__ == "__main__":

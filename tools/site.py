@@ -34,6 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/site"
 HERO = "guidance_vector"
 ENGLISH = "en"
+COMPLETE = ".complete"  # made last: without it a build was cut short
+WARNED = 3  # what a process answers whose pages are built, with warnings
 AS_THEY_ARE = ("diffusers", "teaching")  # pages of docs/ that need nothing done to them
 
 
@@ -122,17 +124,12 @@ def way_back(name):
         ) from None
 
 
-def texts_in(language, root=ROOT):
-    """Where the notebooks and pages of a language are: not in build/ko, where a learner works in them."""
-    return root if language == ENGLISH else root / "build/site-texts" / language
-
-
-def pages(root, jobs, language=ENGLISH):
+def pages(root, jobs, texts=None):
     """{file: its text} of every page; the pictures to write go to `jobs`.
 
-    In another language the texts are those of `translation.build`, and English where there are none.
+    In another language `texts` has the notebooks and pages of `translation.build`; what it lacks is English.
     """
-    home, above = texts_in(language, root), "" if language == ENGLISH else "../"
+    home, above = texts or root, "../" if texts else ""
 
     def text(name):
         return ((home if (home / name).exists() else root) / name).read_text(encoding="utf-8")
@@ -170,17 +167,17 @@ def pages(root, jobs, language=ENGLISH):
     }
 
 
-def write_sources(sources, root=ROOT, language=ENGLISH):
+def write_sources(sources, root=ROOT, language=ENGLISH, texts=None):
     """What Sphinx reads, below `sources`; what it copies, in the folder `extra`: the notebooks, which are to be run and
     so come without their outputs, and with the English pages the figures and scripts of all languages.
     """
     jobs = []
-    for name, text in pages(root, jobs, language).items():
+    for name, text in pages(root, jobs, texts).items():
         file = sources / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     titles = titles_of(sections((root / "README.md").read_text(encoding="utf-8")))
-    notebooks = texts_in(language, root) / "notebooks"
+    notebooks = (texts or root) / "notebooks"
     for folder in ("", "solutions"):
         (sources / "extra/downloads" / folder).mkdir(parents=True)
         for notebook in files_in(notebooks / folder, titles):
@@ -206,7 +203,7 @@ def build(out=OUT, root=ROOT, language=ENGLISH, languages=()):
     sources, doctrees = out.with_name(f"{out.name}-sources"), out.with_name(f"{out.name}-doctrees")
     for folder in (out, sources, doctrees):
         shutil.rmtree(folder, ignore_errors=True)
-    write_sources(sources, root, language)
+    write_sources(sources, root, language, None if language == ENGLISH else texts_of(out))
     warnings = io.StringIO()
     with patch_docutils(str(root / "site")), docutils_namespace():
         given = {"html_extra_path": [str(sources / "extra")]}  # figures, notebooks and scripts, as they are
@@ -219,12 +216,22 @@ def build(out=OUT, root=ROOT, language=ENGLISH, languages=()):
     return warnings.getvalue()
 
 
+def texts_of(made):
+    """The folder of the notebooks and pages in another language, beside that of the pages that are made of them."""
+    return made.with_name(f"{made.name}-texts")
+
+
 @contextlib.contextmanager
-def beside(language, languages, out, root=ROOT):
-    """Meanwhile a process of its own builds the pages of a language; in the end they are in a folder of `out`."""
+def beside(language, languages, out, warned, root=ROOT):
+    """Meanwhile a process of its own builds the pages of a language; in the end they are in a folder of `out`.
+
+    That it had warnings, which it prints, is noted in the list `warned`.
+    """
     command = [sys.executable, "-m", "tools.site", "--language", language, "--languages", *languages]
     environment = os.environ | {"PYTHONPATH": str(root)}
     made = out.with_name(f"{out.name}-{language}")
+    shutil.rmtree(texts_of(made), ignore_errors=True)
+    translation.build(language, texts_of(made))
     process = subprocess.Popen([*command, "--out", made], cwd=root, env=environment)
     try:
         yield
@@ -233,19 +240,22 @@ def beside(language, languages, out, root=ROOT):
         raise
     finally:
         process.wait()
-    if process.returncode:
+    if process.returncode not in (0, WARNED):
         sys.exit(f"The pages in {language} could not be built.")
     made.replace(out / language)
+    if process.returncode:
+        warned.append(f"There are warnings above for the pages in {language}.")
 
 
 def built(languages, out=OUT, root=ROOT):
-    """The pages of all languages, each built beside the others; returns the warnings of the English ones."""
+    """The pages of all languages, each built beside the others; returns the warnings, "" where there are none."""
+    warned = []
     with contextlib.ExitStack() as stack:
         for language in languages[1:]:
-            shutil.rmtree(texts_in(language, root), ignore_errors=True)
-            translation.build(language, texts_in(language, root))
-            stack.enter_context(beside(language, languages, out, root))
-        return build(out, root, ENGLISH, languages)
+            stack.enter_context(beside(language, languages, out, warned, root))
+        warnings = build(out, root, ENGLISH, languages)
+    (out / COMPLETE).touch()
+    return "\n".join([warnings, *warned]).strip()
 
 
 def told(out, seconds):
@@ -259,19 +269,14 @@ def told(out, seconds):
     )
 
 
-def checked(warnings):
-    if warnings:
-        print(warnings, file=sys.stderr)
-        sys.exit("The site is built, with the warnings above.")
-
-
 def make():
-    """Builds the pages of all languages in build/site, and tells so."""
+    """Builds the pages of all languages in build/site, and tells so; returns the warnings."""
     began = time.monotonic()
     speak({})  # English, whatever the environment says
     spoken = [language for language in translation.languages() if translation.finished(language)]
-    checked(built([ENGLISH, *spoken]))
+    warnings = built([ENGLISH, *spoken])
     print(told(OUT, time.monotonic() - began))
+    return warnings
 
 
 def main():
@@ -283,11 +288,15 @@ def main():
     options = parser.parse_args()
     if options.language:
         speak(translation_po.words(options.language))
-        checked(build(options.out, ROOT, options.language, options.languages))
-        return
-    make()
+        warnings = build(options.out, ROOT, options.language, options.languages)
+        print(warnings, end="", file=sys.stderr)
+        sys.exit(WARNED if warnings else 0)
+    warnings = make()
     if options.open:
         webbrowser.open((OUT / "index.html").as_uri())
+    if warnings:
+        print(warnings, file=sys.stderr)
+        sys.exit("The site is built, with the warnings above.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A notebook as a page of the web edition: Markdown that keeps its words, its code and its stored outputs.
 
-Pure functions: `page` gives the text, and every picture goes to the function that it is handed, which says where the
-picture stands and how large it is.
+`lesson` and `solutions` give the text, in the language that is spoken. Every picture goes to the function that they
+are handed, which says where it stands and how large it is.
 """
 
 import base64
@@ -16,7 +16,7 @@ from cfgedu.widgets.live import INVITATION
 
 Picture = namedtuple("Picture", "address width height")  # its address in the page, its size on the page in pixels
 
-# What a demo says of itself in a notebook, and what it says here as long as no script has made it live.
+# What a demo says here as long as no script has made it live.
 CAPTION = "The picture of a demo. In the notebook its controls move it."
 EXERCISE = re.compile(r"^\*\*(\d+)\. (.+?)\*\*", re.MULTILINE)
 SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)

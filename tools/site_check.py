@@ -27,7 +27,10 @@ SHOWN = ("index", "gallery", "docs/questions", "notebooks/00_start_here", "noteb
 SHOWN += ("notebooks/12_mnist", "notebooks/solutions/06_guidance_vector")
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = {"wide-light": (WIDE, "light"), "phone-dark": (PHONE, "dark")}
-SEARCHES = {"guidance vector": "06_guidance_vector", "autoguidance": "14_other_baselines", "tweedie": "02_score"}
+SEARCHES = {  # in the folder of a language: what is asked for, and a page that it leads to
+    "": {"guidance vector": "06_guidance_vector", "autoguidance": "14_other_baselines", "tweedie": "02_score"},
+    "ko/": {"가이던스 벡터를": "06_guidance_vector", "등고선": "06_guidance_vector", "손글씨": "11_digits"},
+}
 NETWORKS = {"notebooks/12_mnist": ("mnist_lab", "class 3, r = 2.0, 8 steps: the judge agrees on ")}  # once loaded
 WAIT = 20_000  # milliseconds for a page, for an answer of the search, and for a demo's networks
 
@@ -124,8 +127,9 @@ def searched(program, home):
     """[(page, trouble)]: what the search does not find, or what goes wrong while it looks."""
     context = program.new_context(viewport=WIDE)
     page, troubles = watched(context, home)
-    for words, wanted in SEARCHES.items():
-        page.goto(f"{home}/search.html?q={quote(words)}")
+    there = {folder: asked for folder, asked in SEARCHES.items() if (SITE / folder / "search.html").exists()}
+    for folder, words, wanted in [(folder, *one) for folder, asked in there.items() for one in asked.items()]:
+        page.goto(f"{home}/{folder}search.html?q={quote(words)}")
         page.wait_for_function("document.querySelector('#search-results .search-summary')?.textContent.match(/\\d/)")
         page.wait_for_load_state("networkidle")  # excerpts come later, from a server
         links = page.eval_on_selector_all("#search-results li a", "links => links.map((link) => link.href)")

@@ -1,12 +1,14 @@
 """`course.py student FOLDER`: writes a copy of the course for learners, without solutions and without stored outputs.
 
-Every file that belongs to the course goes along, but for the solutions, the tests and the notes for teachers. The
+Every file that belongs to the course goes along, but for the solutions, the tests, the notes for teachers (in all
+languages), and what makes the web pages, which show the solutions. The
 checks stay, and with them the tables of right answers that they compare with: the solutions are out of sight, but
 whoever looks for the answers can find them.
 """
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -45,7 +47,9 @@ def files(root=ROOT):
 
 
 def left_out(path):
-    return any(path.as_posix() == name or path.as_posix().startswith(f"{name}/") for name in LEFT_OUT)
+    name = path.as_posix()
+    translated = re.match(r"translations/[^/]+/(solutions/|docs/teaching\.md)", name)
+    return bool(translated) or any(name == left or name.startswith(f"{left}/") for left in LEFT_OUT)
 
 
 def bare(path):

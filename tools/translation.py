@@ -98,8 +98,10 @@ def pieces(name, text=None):
 
 def all_names():
     """Every name there is: the lessons, their solutions, the pages."""
-    folder = ROOT / "notebooks"
-    notebooks = sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb"))
+    folder, readme = ROOT / "notebooks", (ROOT / "README.md").read_text(encoding="utf-8")
+    lessons = re.findall(r"\]\(notebooks/(\w+)\.ipynb\) \|", readme)  # a learner may keep other notebooks there
+    paths = [folder / part / f"{name}.ipynb" for part in ("", "solutions") for name in lessons]
+    notebooks = [path for path in paths if path.exists()]
     there = [page for page in PAGES if (ROOT / source_path(page)).exists()]
     return [path.relative_to(folder).with_suffix("").as_posix() for path in notebooks] + there
 
@@ -310,6 +312,7 @@ def build(language, folder=None):
 
 
 def digest_of(file):
+    """As `holds_work` of tools/clean.py, which goes without this module."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
@@ -339,6 +342,11 @@ def main(argv=None):
     try:
         if options.command in ("start", "old", "accept") and not rest:
             raise Wrong(f"{options.command} needs a language and a name, such as: {options.command} ko 06")
+        if options.command == "old" and len(rest) < 2:
+            raise Wrong("old needs a cell, such as: old ko 06 c14")
+        if options.command in ("check", "old", "accept", "build") and language and language not in languages():
+            there = ", ".join(languages()) or "none yet"
+            raise Wrong(f"{language} is no language of the course; there are: {there}")
         if options.command == "strings" and not language:
             raise Wrong("strings needs a language, such as: strings ko")
         name = full_name(rest[0]) if rest and options.command != "check" else None
@@ -353,10 +361,6 @@ def main(argv=None):
             found = translation_po.update(language, ROOT)
             print(f"{language}: " + ", ".join(f"{count} {state}" for state, count in sorted(found.items())))
         elif options.command == "build":
-            if language and language not in languages():
-                raise Wrong(
-                    f"{language} is no language of the course; there are: {', '.join(languages()) or 'none yet'}"
-                )
             for each in [language] if language else languages():
                 print(f"build/{each}: {build(each)} files")
         else:

@@ -19,7 +19,9 @@ from cfgedu.toy import contested
 # ---------------------------------------------------------------- 1. an interval for a smaller world
 
 SHRUNK, POINTS, KEPT, SURE = 3, 500, 0.45, 0.999
-LATE = "the mode is lost: in a world three times smaller it is decided at a third of the noise, so `high` has to be lower"
+LATE = (
+    "the mode is lost: in a world three times smaller it is decided at a third of the noise, so `high` has to be lower"
+)
 BEFORE = "this guides while the mode is being decided and stops then: guide after the decision, down to t = 0"
 EVERYWHERE = "this guides at all times, as plain guidance does: what the notebook found to lose the mode"
 WEAK = "the mode is kept, but p(c given x) is too low: raise r, begin a little sooner, or guide down to t = 0"

@@ -27,8 +27,16 @@ def mnist_lab_scene(
     schedule: Schedule | None = None,
     twin: TwinUNet | None = None,
 ):
-    """The scene: `digits_lab_scene` of these networks, or, without any, of those that come with the course."""
-    given = {"net": net, "judge": judge, "schedule": schedule, "twin": twin} if net else shipped()
+    """The scene: `digits_lab_scene` of these networks, or, without any, of those that come with the course.
+
+    Raises TypeError where only some of net, judge and schedule are given, or a twin without them.
+    """
+    given = {"net": net, "judge": judge, "schedule": schedule, "twin": twin}
+    if any(it is not None for it in given.values()):
+        if missing := [name for name in ("net", "judge", "schedule") if given[name] is None]:
+            raise TypeError(f"net, judge and schedule go together, got no {', '.join(missing)}")
+    else:
+        given = shipped()
     return digits_lab_scene(figure, size=PIXELS, **given)
 
 
@@ -39,7 +47,7 @@ def mnist_lab_demo(
     twin: TwinUNet | None = None,
 ) -> LiveFigure:
     """The demo. A frame is too slow to follow a slider: it comes on release, after few steps."""
-    controls = lab_controls(judge.K if net else 10, steps=8, continuous_update=False)
+    controls = lab_controls(judge.K if judge else 10, steps=8, continuous_update=False)
     presets = dict(PRESETS)
     if twin or not net:
         controls["network"] = choice("network", [("one, asked twice", "one"), ("twin", "twin")], "one")

@@ -1,4 +1,4 @@
-// What scrolls sideways can be reached by keyboard; and a search from a folder does without excerpts, which are fetched.
+// What every page does: boxes that scroll, folds, languages, the gallery's choice, a server that ends, print, search.
 (() => {
   function reachable() {
     for (const box of document.querySelectorAll("article pre, article div.math, article .table-wrapper")) {
@@ -46,8 +46,8 @@
   }
 
   // A server on this machine may end before the page does: what is loaded stays alive, what is not cannot come.
-  if (["127.0.0.1", "localhost"].includes(location.hostname)) {
-    const notice = document.querySelector(".cfgedu-gone");
+  const notice = document.querySelector(".cfgedu-gone");
+  if (notice && ["127.0.0.1", "localhost"].includes(location.hostname)) {
     const tell = (gone) => { notice.hidden = !gone; };
     const look = () => fetch(location.pathname, { method: "HEAD", cache: "no-store" });
     setInterval(() => look().then(() => tell(false), () => tell(true)), 5000);

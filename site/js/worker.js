@@ -1,7 +1,7 @@
 // Work that takes seconds, done beside the page: cfgedu.works(post) gives a function for messages to the lab. A message
 // {checkpoint: [name, {tensors, about}]} brings a network; {id, state} asks for the digits of a state, and ends what
 // was asked before. The answers are {id, x, done, all} after every step and {id, result}, or {id, error}.
-// In a worker it listens by itself; without workers the page calls it.
+// In a worker it says {ready: true} and listens by itself; without workers the page calls it.
 
 (function () {
   "use strict";
@@ -37,5 +37,6 @@
   if (typeof WorkerGlobalScope !== "undefined") {
     const work = works((message) => globalThis.postMessage(message));
     globalThis.addEventListener("message", (event) => work(event.data));
+    globalThis.postMessage({ ready: true });
   }
 })();

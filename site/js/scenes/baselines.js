@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { GUIDED, UN, color, say } = cfgedu;
+  const { GUIDED, UN, color, fixed, percent, say } = cfgedu;
   const LABEL = 1, POINTS = 600, STEPS = 24, PIXELS = 161;
   const SCALES = [1, 1.5, 2, 3, 4, 5]; // of the grey curve
   const ACROSS = [-2.21, 0.42], UP = [-2.27, 0.38]; // the window of the left-hand picture
@@ -68,7 +68,7 @@
         left.areas(outlines, { color: color(LABEL), alpha: 0.13, edge: color(LABEL) });
         left.dots(x.filter((_, i) => !off[i >> 1]), { color: color(LABEL), radius: 1.6, alpha: 0.6 });
         left.marks(x.filter((_, i) => off[i >> 1]), "x", { size: 2.5, width: 1 });
-        left.title(say("r = {r:.2f}: strays {share:.1%}, lost {lost:.1%}", { r, share, lost }));
+        left.title(`r = ${fixed(r, 2)}: strays ${percent(share, 1)}, lost ${percent(lost, 1)}`);
         left.frame();
         right.line(curve, { color: UN });
         right.dots(curve, { color: UN, radius: 2 });

@@ -2,10 +2,11 @@
 
 (function () {
   "use strict";
-  const { CLASSES, UN, say } = cfgedu;
+  const { CLASSES, UN, fixed, say } = cfgedu;
   const COUNT = 10, COLUMNS = 5, SIZE = 8, FACTOR = 6, SIDE = SIZE * FACTOR, GAP = FACTOR; // in pixels of the sheet
   const WIDE = COLUMNS * (SIDE + GAP) - GAP, HIGH = 2 * (SIDE + GAP) - GAP;
-  const WRONG = "#9F4600", ASKED = CLASSES[0]; // a darker vermilion, and blue
+  const WRONG = "#A04700", ASKED = CLASSES[0]; // a darker vermilion, and blue
+  const KEPT = 64; // results that are kept
 
   const within = (u) => Math.min(Math.max(u, -1), 1);
 
@@ -23,6 +24,9 @@
         const x = cfgedu.sample(cfgedu.ddimStep, model, schedule, start, label, steps);
         const features = judge.features(x);
         known.set(key, { x, features, p: judge.probabilities(features) });
+        if (known.size > KEPT) {
+          known.delete(known.keys().next().value); // the oldest
+        }
       }
       return known.get(key);
     }
@@ -44,7 +48,7 @@
         for (let i = 0; i < COUNT; i++) {
           showDigit(left, x.subarray(pixels * i, pixels * i + pixels), corner(i), guess[i] === label ? null : guess[i]);
         }
-        left.title(say("you asked for {label}, r = {r:.1f}", { label, r }));
+        left.title(`you asked for ${label}, r = ${fixed(r, 1)}`);
         left.frame();
         for (let k = 0; k < K; k++) {
           const mean = cfgedu.mean(Array.from({ length: COUNT }, (_, i) => p[K * i + k]));

@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, say } = cfgedu;
+  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, general, say } = cfgedu;
   const ARROWS = 13, PIXELS = 41; // arrows and points of the contours a side
   const POINTS = 300, TIMES = 16; // test points and times behind the curve of the error
   const LONGEST = 0.55; // drawn length of the longest arrow
@@ -66,13 +66,13 @@
             panel.line(line, { color: color(label), width: 1.2, dash: DASHES[j] })
           )));
           panel.arrows(points, fields[k].map((u) => LONGEST / Math.max(...longest) * u), { color: G });
-          panel.note(say("longest {length:.2g}", { length: longest[k] }));
+          panel.note(`longest ${general(longest[k], 2)}`);
           panel.frame();
         });
         right.line(times.flatMap((time) => [time, signalAt(time).square]), { color: GUIDED, dash: [5, 3], width: 1.5 });
         right.line(curveOf(rate, none), { color: G, width: 2 });
         right.dots([t, here], { color: G, radius: 4.5 });
-        right.note(say("{share:.2g} x signal", { share: here / signal }));
+        right.note(`${general(here / signal, 2)} x signal`);
         right.frame();
       }
       return { text, draw, found: { share: here / signal } };

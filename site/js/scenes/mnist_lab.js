@@ -12,20 +12,34 @@
   /** A promise of post(message), which asks the work beside the page; its answers go to `told`. */
   async function crew(told) {
     if (!cfgedu.works) {
-      const source = await cfgedu.packed("worker");
-      try {
-        const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-        worker.addEventListener("message", (event) => told(event.data));
-        const blocked = say("this host allows no workers");
-        worker.addEventListener("error", (event) => told({ error: event.message || blocked }));
+      const source = await cfgedu.packed("worker"), worker = await started(source, told);
+      if (worker) {
         return (message) => worker.postMessage(message);
-      } catch { // the host allows no workers: the page does the work itself
-        const script = document.createElement("script");
-        script.textContent = source;
-        document.head.append(script);
       }
+      const script = document.createElement("script"); // the page does the work itself
+      script.textContent = source;
+      document.head.append(script);
     }
     return cfgedu.works(told);
+  }
+
+  /** A promise of a worker that has said that it is there; of null where the host allows none, at once or later. */
+  function started(source, told) {
+    return new Promise((done) => {
+      let ready = false;
+      try {
+        const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+        worker.addEventListener("message", ({ data }) => {
+          ready = ready || data.ready;
+          return data.ready ? done(worker) : told(data);
+        });
+        worker.addEventListener("error", ({ message }) => (
+          ready ? told({ error: message || say("the worker has ended") }) : done(null)
+        ));
+      } catch {
+        done(null);
+      }
+    });
   }
 
   function make(checkpoints) {

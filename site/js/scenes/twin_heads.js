@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { UN, G, LIM, rgb, color, grid, plane, percent, say } = cfgedu;
+  const { UN, G, LIM, rgb, color, grid, plane, general, percent, say } = cfgedu;
   const ARROWS = 13, PIXELS = 41, POINTS = 2000; // arrows and pixels a side; points of all classes behind the numbers
   const LONGEST = 0.6; // drawn length of the longest of all arrows
   const FIELDS = {
@@ -48,9 +48,7 @@
         panels.forEach((panel, k) => {
           panel.image(PIXELS, (i, pixel) => ground.forEach((c, j) => (pixel[j] = 255 - (255 - c) * p[i] / 2)));
           panel.arrows(points, arrows[k].map((u) => LONGEST / longest * u), { color: tint, width: 2 });
-          panel.note(k ? say("error {share}", { share: errors[k - 1] }) : (
-            say("{symbol}, longest {length:.2g}", { symbol, length: longest })
-          ));
+          panel.note(k ? `error ${errors[k - 1]}` : `${symbol}, longest ${general(longest, 2)}`);
           panel.frame();
         });
       }
