@@ -126,6 +126,9 @@ def test_a_word_that_the_glossary_replaces_is_found(term):
 # ---------------------------------------------------------------- the store
 
 
+ROW = "| [06 Arrow](notebooks/06_arrow.ipynb) | What? |"
+
+
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """A course of one notebook and one page, in git."""
@@ -140,8 +143,9 @@ def course(tmp_path, monkeypatch):
     (tmp_path / "notebooks/solutions").mkdir(parents=True)
     nbformat.write(new.new_notebook(cells=cells), tmp_path / "notebooks/06_arrow.ipynb")
     (tmp_path / "README.md").write_text(
-        "# Course\n\nWords.\n\n## Start\n\n```\n# no heading\n```\n\n## Start\n\nMore.\n"
+        f"# Course\n\nWords.\n\n## Start\n\n```\n# no heading\n```\n\n## Start\n\n{ROW}\n"
     )
+    (tmp_path / "notebooks/06_mine.ipynb").write_text("{", encoding="utf-8")  # a learner's own, which may be anything
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
     return tmp_path
@@ -248,7 +252,7 @@ def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
         new.new_code_cell("print()", id="b", outputs=[new.new_output("stream", text="✓ the two agree\n")]),
         new.new_code_cell("x", id="c", outputs=[shown]),
     ]
-    nbformat.write(new.new_notebook(cells=cells), course / "notebooks/07_claims.ipynb")
+    nbformat.write(new.new_notebook(cells=cells), course / "notebooks/06_arrow.ipynb")
     words = Catalog(locale="ko")
     for english, korean in {
         "the two agree": "둘이 같다",
@@ -259,7 +263,7 @@ def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
         words.add(english, korean)
     translation_po.save("ko", words, course)
     translation.build("ko")
-    built = nbformat.read(course / "build/ko/notebooks/07_claims.ipynb", as_version=4).cells
+    built = nbformat.read(course / "build/ko/notebooks/06_arrow.ipynb", as_version=4).cells
     assert built[0].outputs[0].text == "✓ 둘이 같다 (비율 0.25)\nthe two agree\n✓ unknown\n"
     assert built[1].outputs[0].text == "✓ the two agree\n"  # a cell that claims nothing
     assert built[2].outputs[0].data[DEMO]["alt"] == "그림. 데모의 그림입니다."
@@ -270,7 +274,11 @@ def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
 def test_pages_are_cut_at_their_headings_and_built(course):
     assert list(pieces("README")) == ["course", "start", "start-2"]
     translation.start("ko", "README")
-    done = {"course": "# 강좌\n\n말.", "start": pieces("README")["start"], "start-2": "## 시작\n\n더."}
+    done = {
+        "course": "# 강좌\n\n말.",
+        "start": pieces("README")["start"],
+        "start-2": "## 시작\n\n| [06 화살표](notebooks/06_arrow.ipynb) | 무엇? |",
+    }
     translation.save("ko", "README", [Piece(id, digest(pieces("README")[id]), text) for id, text in done.items()])
     assert not translation.problems("ko", "README")
     translation.build("ko")
