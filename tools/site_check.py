@@ -1,10 +1,10 @@
 """`course.py browser --site [PAGE ...]`: the web edition in build/site/, looked at in headless Chromium.
 
 Every page is opened from its folder and from a server on this machine, with every other host out of reach: light on a
-wide screen and dark on a phone. Nothing may be asked for outside, fail to load, or show an error; nothing may stick out
-of a phone's screen; every picture must load; axe-core may find nothing serious; the search must find what it is asked
-for; a demo that loads large networks must say what it should. build/site-shots/ then holds pictures of some pages.
-Words choose pages: `06` those that have it in their name.
+wide screen and dark on a phone; those in another language dark on a phone alone, for all share everything but words.
+Nothing may be asked for outside, fail to load, or show an error; nothing may stick out of a phone's screen; every
+picture must load; axe-core may find nothing serious; the search must find what it is asked for. build/site-shots/ then
+holds pictures of some pages. Words choose pages: `06` those that have it in their name.
 """
 
 import argparse
@@ -32,6 +32,7 @@ SEARCHES = {  # in the folder of a language: what is asked for, and a page that 
     "ko/": {"가이던스 벡터를": "06_guidance_vector", "등고선": "06_guidance_vector", "손글씨": "11_digits"},
 }
 NETWORKS = {"notebooks/12_mnist": ("mnist_lab", "class 3, r = 2.0, 8 steps: the judge agrees on ")}  # once loaded
+OTHERS = tuple(folder for folder in SEARCHES if folder)  # the folders of other languages
 WAIT = 20_000  # milliseconds for a page, for an answer of the search, and for a demo's networks
 
 EVERYTHING_LOADS = """async () => {
@@ -183,8 +184,10 @@ def main(words=None):
 
     with sync_playwright() as playwright, served() as address:
         program = playwright.chromium.launch(executable_path=browser.find_browser(options.chromium), args=browser.QUIET)
-        found = [trouble for look in LOOKS for trouble in looked_at(program, SITE.as_uri(), names, look, script)]
-        found += looked_at(program, address, names, "wide-light", None)
+        english = [name for name in names if not name.startswith(OTHERS)]  # what others share is looked at once
+        seen = {"wide-light": english, "phone-dark": names}
+        found = [bad for look in LOOKS for bad in looked_at(program, SITE.as_uri(), seen[look], look, script)]
+        found += looked_at(program, address, english, "wide-light", None)
         for home in (SITE.as_uri(), address):
             found += searched(program, home)
             found += networks_at_work(program, home, names)
