@@ -131,7 +131,7 @@ def searched(program, home):
     there = {folder: asked for folder, asked in SEARCHES.items() if (SITE / folder / "search.html").exists()}
     for folder, words, wanted in [(folder, *one) for folder, asked in there.items() for one in asked.items()]:
         page.goto(f"{home}/{folder}search.html?q={quote(words)}")
-        page.wait_for_function("document.querySelector('#search-results .search-summary')?.textContent.match(/\\d/)")
+        page.wait_for_selector("#search-results li a")
         page.wait_for_load_state("networkidle")  # excerpts come later, from a server
         links = page.eval_on_selector_all("#search-results li a", "links => links.map((link) => link.href)")
         if not any(wanted in urlsplit(link).path for link in links):
