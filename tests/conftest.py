@@ -47,6 +47,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.suffix != ".ipynb")
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium for a module's tests of pages; without one they are skipped."""
+    from tests.site import chromium
+
+    with chromium() as program:
+        yield program
+
+
 @pytest.fixture(scope="session")
 def every(tmp_path_factory):
     """(folder, {path: Reader}) of the web edition in all its languages; one build for all tests."""

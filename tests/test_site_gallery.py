@@ -4,16 +4,10 @@ import threading
 
 import pytest
 
-from tests.site import chromium, with_the_extra
+from tests.site import with_the_extra
 from tools import play
 
 SEEN = "all => all.filter((element) => element.offsetParent).map((element) => element.textContent.slice(0, 2))"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as program:
-        yield program
 
 
 @with_the_extra

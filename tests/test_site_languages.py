@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.site import OTHERS, chromium, module, needs_node, node, with_the_extra
+from tests.site import OTHERS, module, needs_node, node, with_the_extra
 from tools.site import ENGLISH
 
 STEMS = {
@@ -107,10 +107,10 @@ def test_korean_search_finds(every, word, page):
 
 @with_the_extra
 @pytest.mark.parametrize("language", [ENGLISH, *OTHERS])
-def test_the_cheat_sheet_prints_on_two_pages(every, language):
+def test_the_cheat_sheet_prints_on_two_pages(every, browser, language):
     folder = every[0] if language == ENGLISH else every[0] / language
-    with chromium() as browser:
-        page = browser.new_page()
-        page.goto((folder / "docs/cheatsheet.html").as_uri())
-        printed = page.pdf(prefer_css_page_size=True)
+    page = browser.new_page()
+    page.goto((folder / "docs/cheatsheet.html").as_uri())
+    printed = page.pdf(prefer_css_page_size=True)
+    page.close()
     assert len(re.findall(rb"/Type /Page\b(?!s)", printed)) == 2

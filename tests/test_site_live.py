@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.site import bare_page, chromium
+from tests.site import bare_page
 from tools.site_data import DEMOS, NEEDS
 
 SEEN = 25  # of 255: a change of a colour that is seen
@@ -13,12 +13,6 @@ START = {  # in which every control matters
     "mnist_lab": "steps=2",  # a step takes a tenth of a second
 }
 CHANGES = {"scales": "r=4", "guidance_vector": "r=5&guidance_vector.t=400", "loss_explorer": "label=1"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 import psutil
 import pytest
 
-from tests.site import bare_page, chromium
+from tests.site import bare_page
 from tests.test_site_live import go, told
 from tests.test_site_scenes import same
 from tools.site_data import demo
@@ -13,12 +13,6 @@ from tools.site_data import demo
 BUDGET = 2.5  # seconds of the processor for ten digits in ten guided steps, of all processes of the browser
 NAME = "mnist_lab"
 NETWORKS = {"mnist-unet", "mnist-judge"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from cfgedu.widgets.dropout import RATES, shipped_name
 from cfgedu.widgets.gallery import CHOICES, NETWORKS, trained_as, training_part
 from cfgedu.widgets.twin import LeakyTwin
 
-NAMES = ("dropout", "twins", "digits", "repair")
 DROPOUT = {"steps": 1200, "batch": 128, "lr": 1e-2}
 TWINS = {"steps": 600, "batch": 512, "lr": 1e-2}
 DIGITS, JUDGE_STEPS = {"steps": 3000, "batch": 128, "cool_down": 1500}, 600
@@ -115,5 +114,9 @@ def repair():
 def make(name):
     """Trains one of the families from its start, in half a minute at most; returns the exit code."""
     torch.set_num_threads(1)
-    {"dropout": dropout, "twins": twins, "digits": digits, "repair": repair}[name]()
+    FAMILIES[name]()
     return 0
+
+
+FAMILIES = {"dropout": dropout, "twins": twins, "digits": digits, "repair": repair}
+NAMES = tuple(FAMILIES)

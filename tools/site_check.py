@@ -9,8 +9,6 @@ holds pictures of some pages. Words choose pages: `06` those that have it in the
 
 import argparse
 import contextlib
-import functools
-import http.server
 import importlib.util
 import shutil
 import sys
@@ -19,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from tools import browser
+from tools.play import server_on
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build/site"
@@ -71,15 +70,12 @@ def pages(words=(), site=SITE):
 def served(site=SITE):
     """The site on a free port of this machine; gives its address."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with server_on(0, site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
 
 
 def watched(context, home):

@@ -45,7 +45,17 @@
     prior.forEach((p, k) => panel.line([k - 0.45, p, k + 0.45, p], { width: 2 }));
   }
 
+  /** The length of the longest of vectors that lie one after the other. */
+  function longestOf(field) {
+    let longest = 0;
+    for (let i = 0; i < field.length; i += 2) {
+      longest = Math.max(longest, Math.hypot(field[i], field[i + 1]));
+    }
+    return longest;
+  }
+
   Object.assign(cfgedu, {
-    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, strip, classBars, scenes: {}, demos: {},
+    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, strip, classBars, longestOf, scenes: {},
+    demos: {},
   });
 })();

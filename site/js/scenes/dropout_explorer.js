@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, general, say } = cfgedu;
+  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, longestOf, general, say } = cfgedu;
   const ARROWS = 13, PIXELS = 41; // arrows and points of the contours a side
   const POINTS = 300, TIMES = 16; // test points and times behind the curve of the error
   const LONGEST = 0.55; // drawn length of the longest arrow
@@ -77,15 +77,6 @@
       }
       return { text, draw, found: { share: here / signal } };
     };
-  }
-
-  /** The length of the longest of vectors that lie one after the other. */
-  function longestOf(field) {
-    let longest = 0;
-    for (let i = 0; i < field.length; i += 2) {
-      longest = Math.max(longest, Math.hypot(field[i], field[i + 1]));
-    }
-    return longest;
   }
 
   const powers = { "-6": "⁻⁶", "-4": "⁻⁴", "-2": "⁻²", 0: "⁰" };

@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { UN, G, LIM, rgb, color, grid, plane, general, percent, say } = cfgedu;
+  const { UN, G, LIM, rgb, color, grid, plane, longestOf, general, percent, say } = cfgedu;
   const ARROWS = 13, PIXELS = 41, POINTS = 2000; // arrows and pixels a side; points of all classes behind the numbers
   const LONGEST = 0.6; // drawn length of the longest of all arrows
   const FIELDS = {
@@ -43,7 +43,8 @@
 
       function draw(panels) {
         const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
-        const arrows = fields.map((field) => field.subarray(0, points.length)), longest = longestOf(arrows);
+        const arrows = fields.map((field) => field.subarray(0, points.length));
+        const longest = Math.max(...arrows.map(longestOf));
         const ground = rgb(color(label)), tint = { "$g$": G, "$s_{un}$": UN, "$s_{cond}$": color(label) }[symbol];
         panels.forEach((panel, k) => {
           panel.image(PIXELS, (i, pixel) => ground.forEach((c, j) => (pixel[j] = 255 - (255 - c) * p[i] / 2)));
@@ -54,13 +55,6 @@
       }
       return { text, draw, found: { late: wrong[0], leaky: wrong[1] } };
     };
-  }
-
-  /** The length of the longest vector of several fields. */
-  function longestOf(fields) {
-    return Math.sqrt(fields.reduce((most, field) => (
-      field.reduce((high, u, i) => (i % 2 ? Math.max(high, u * u + field[i - 1] ** 2) : high), most)
-    ), 0));
   }
 
   const WORSE = 3; // times
