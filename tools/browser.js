@@ -32,9 +32,10 @@ window.course = {
     await document.sessionContext.ready
   },
 
-  // Ends the kernel, and takes the notebook out of the page.
+  // Ends the kernel, and takes the notebook out of the page, if one was opened.
   async close() {
     const document = notebook()
+    if (!document?.sessionContext) return
     await document.sessionContext.shutdown()
     document.dispose()
   },

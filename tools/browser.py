@@ -287,6 +287,7 @@ def main():
             page.on("request", lambda request: asked.append(request.url))
             page.on("websocket", lambda socket: asked.append(socket.url))
             page.goto(f"{address}lab?reset&token={token}", timeout=OPEN)
+            page.wait_for_function("window.jupyterapp", timeout=OPEN)  # the page is loaded before its program has begun
             for notebook in notebooks:  # one after the other, each with a kernel of its own
                 timings |= try_notebook(page, notebook, results)
             with step(results, "nothing outside this machine") as notes:
