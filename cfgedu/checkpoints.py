@@ -122,7 +122,8 @@ def save_checkpoint(
 def load_checkpoint(name_or_path: str | Path, device="cpu") -> tuple[nn.Module, Schedule | None, dict]:
     """(model, schedule, metadata) of a checkpoint: the averaged weights, in eval mode, on `device`.
 
-    A bare name is looked up in data/; the schedule is None where the file holds none (a judge).
+    A bare name is looked up in data/; the schedule is None where the file holds none (a judge). Weights in float16, as
+    small files have them, become float32, in which the course computes.
     Tensors that were saved as `extra` are in metadata["extra"].
     Raises FileNotFoundError, or ValueError that names the file if it is damaged or does not hold what it says.
     """
@@ -135,7 +136,8 @@ def load_checkpoint(name_or_path: str | Path, device="cpu") -> tuple[nn.Module, 
     try:
         with torch.device("cpu"):  # whichever the default device is: MPS has no float64, in which tables are made
             model = CLASSES[name](**config)
-        model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+        kept = next(iter(weights.values())).dtype
+        model.to(torch.promote_types(kept, torch.float32)).load_state_dict(weights)
         schedule = Schedule(tensors["alpha_bar"]) if "alpha_bar" in tensors else None
     except (TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise ValueError(f"{path} does not hold the {name} with config {config} that it names: {error}") from error

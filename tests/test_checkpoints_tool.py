@@ -85,7 +85,7 @@ def test_everything_is_made_in_order_until_something_fails(monkeypatch):
     assert checkpoints.main([]) == 0
     sweep = ["DDIM", "DDPM", "Euler-Maruyama"]
     first = ["mnist-unet", "mnist-twin-unet", "mnist-judge", "mnist-judge-2", sweep]
-    assert made == [*first, "branches", "variants", "dropout", "twins", "digits", "repair"]
+    assert made == [*first, "branches", "variants", "dropout", "twins", "lab", "digits", "repair"]
     made.clear()
     assert checkpoints.main(["mnist-sweep", "mnist-unet", "--samplers", "DDPM"]) == 0
     assert made == ["mnist-unet", ["DDPM"]]

@@ -1,4 +1,4 @@
-"""`course.py checkpoints dropout twins digits repair`: what the demos of notebooks 08, 09, 11 and 16 show."""
+"""`course.py checkpoints dropout twins lab digits repair`: what the demos of notebooks 08, 09, 10, 11 and 16 show."""
 
 from functools import partial
 
@@ -19,17 +19,19 @@ from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.widgets.dropout import RATES, shipped_name
 from cfgedu.widgets.gallery import CHOICES, NETWORKS, code_of, trained_as, training_part
+from cfgedu.widgets.lab import SHIPPED
 from cfgedu.widgets.twin import LeakyTwin, shipped_twins
 from tools import checkpoints, demo_networks
 
-MOST_BYTES = {"dropout": 100_000, "twin": 150_000, "digits": 500_000}  # of one file, by the beginning of its name
+# of one file, by the beginning of its name
+MOST_BYTES = {"dropout": 60_000, "lab": 60_000, "twin": 150_000, "digits": 500_000}
 
 
 @pytest.fixture
 def short(tmp_path, monkeypatch):
     """Three steps in place of a thousand, and another place than data/."""
     monkeypatch.setattr(files, "DATA", tmp_path)
-    for name in ("DROPOUT", "TWINS", "DIGITS"):
+    for name in ("DROPOUT", "TWINS", "LAB", "DIGITS"):
         recipe = getattr(demo_networks, name)
         few = {"steps": 3, "batch": 8} | ({"cool_down": 1} if "cool_down" in recipe else {})
         monkeypatch.setattr(demo_networks, name, recipe | few)
@@ -40,6 +42,7 @@ def short(tmp_path, monkeypatch):
 MADE = {
     "dropout": [shipped_name(p) for p in RATES],
     "twins": ["twin-late", "twin-leaky"],
+    "lab": list(SHIPPED.values()),
     "digits": ["digits-judge", "digits-mlp"],
 }
 
@@ -103,6 +106,17 @@ def test_a_shipped_network_is_small_and_has_the_schedule(name):
         assert torch.equal(schedule.alpha_bar, linear().alpha_bar)
 
 
+@pytest.mark.parametrize("family", demo_networks.HALF)
+def test_what_lies_in_float16_is_read_as_float32(family):
+    for name in MADE[family]:
+        stored, _ = read(name_of(name))
+        net, schedule, _ = load_checkpoint(name)
+        assert {t.dtype for key, t in stored.items() if key != "alpha_bar"} == {torch.float16}
+        assert {p.dtype for p in net.parameters()} == {torch.float32}
+        assert all(torch.equal(p, stored[f"model.{key}"].float()) for key, p in net.state_dict().items())
+        assert schedule.alpha_bar.dtype == torch.float64
+
+
 def test_the_recipes_are_in_the_files():
     for p in RATES:
         net, _, about = load_checkpoint(shipped_name(p))
@@ -112,6 +126,10 @@ def test_the_recipes_are_in_the_files():
         net, _, about = load_checkpoint(name)
         assert net.config == TwinMLP(3).config
         assert {"leaky": leaky, **demo_networks.TWINS}.items() <= about.items()
+    for k, name in enumerate(SHIPPED.values(), 1):
+        net, _, about = load_checkpoint(name)
+        assert net.config == MLP(3).config
+        assert {"network": k, "p_drop": 0.1, **demo_networks.LAB}.items() <= about.items()
     net, _, about = load_checkpoint("digits-mlp")
     assert net.config == MLP(10, dim=64, width=128, depth=4).config
     assert demo_networks.DIGITS.items() <= about.items()

@@ -166,6 +166,18 @@ def test_the_address_carries_the_state(opened, name, changes):
     assert go(page, figure, name, f"{changes.split('=')[0]}=nonsense") != moved  # what no control allows is left out
 
 
+def test_the_address_of_a_state_shows_its_demo(browser, address):
+    """The pages scroll smoothly, which a page that is not drawn yet does not do."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script("""const far = new CSSStyleSheet();
+        far.replaceSync(":root { scroll-behavior: smooth } [data-demo=sampling_lab] { margin-top: 9000px }");
+        document.adoptedStyleSheets = [far];""")
+    page.goto(f"{address}#sampling_lab.model=network+2")
+    page.locator("figure[data-demo=sampling_lab][data-ms]").wait_for(timeout=10_000)
+    assert told(page, page.locator("figure[data-demo=sampling_lab]")).startswith("network 2, ")
+    page.close()
+
+
 def test_a_moved_control_is_written_into_the_address_beside_other_demos(opened):
     page = opened("#scales.r=4")
     figure = live(page, "loss_explorer")

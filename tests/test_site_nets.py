@@ -16,7 +16,8 @@ from tests.site import ask, needs_node, planted, wrong
 from tools.site_data import NETS, SOURCE, WORLD
 
 SCRIPTS = [SOURCE / script for script in (*WORLD, *NETS)]
-MLPS = sorted(path.stem for path in DATA.glob("*.safetensors") if path.stem.startswith(("branches-", "dropout-")))
+OF_MLPS = ("branches-", "dropout-", "lab-")
+MLPS = sorted(path.stem for path in DATA.glob("*.safetensors") if path.stem.startswith(OF_MLPS))
 CLOSE = 5e-6
 
 

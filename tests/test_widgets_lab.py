@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import random_network
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import guided, null_pair
 from cfgedu.metrics import off_support
 from cfgedu.models import MLP
@@ -14,7 +15,7 @@ from cfgedu.protocol import seeded
 from cfgedu.samplers import SAMPLERS
 from cfgedu.schedule import linear
 from cfgedu.toy import branches, islands
-from cfgedu.widgets.lab import EXACT, OFFERED, POINTS, sampling_lab_demo, support
+from cfgedu.widgets.lab import EXACT, OFFERED, POINTS, SHIPPED, sampling_lab_demo, support
 
 NETWORKS = {"a network": random_network(lambda: MLP(3, width=16), 3)}
 DEMO = sampling_lab_demo(NETWORKS)
@@ -122,3 +123,37 @@ def test_the_networks_are_offered_and_a_short_schedule_fits():
     assert demo.controls["steps"].value <= demo.controls["steps"].max == 20
     assert demo.controls["high"].value == 20
     assert not demo.error.value
+
+
+def test_the_networks_that_ship_are_offered_in_their_own_world_alone():
+    demo = sampling_lab_demo()
+    assert list(demo.controls["model"].options) == [EXACT, *SHIPPED]
+    assert "= sampling_lab_demo()" in demo.code
+    for given in ({"networks": {}}, {"mixture": islands()}, {"schedule": linear()}):
+        assert list(sampling_lab_demo(**given).controls["model"].options) == [EXACT]
+
+
+def test_each_name_stands_for_its_network():
+    demo, state = sampling_lab_demo(), {"r": 8.0, "label": 2}
+    told = {name: demo.update(**demo.start | state | {"model": name}) for name in SHIPPED}
+    assert len({text.split(":")[1] for text in told.values()}) == 3
+    for name, file in SHIPPED.items():
+        alone = sampling_lab_demo({name: load_checkpoint(file)[0]})
+        assert alone.update(**alone.start | state | {"model": name}) == told[name]
+
+
+def test_what_one_is_told_to_try_is_to_be_seen():
+    """Section 6 of notebook 10: when the crosses come, which end of an interval takes them away, eight steps."""
+    demo = sampling_lab_demo()
+
+    def crosses(**state):
+        demo.update(**demo.start | {"label": 2} | state)
+        return len(demo.figure.axes[0].lines[1].get_xdata()) / POINTS
+
+    one = {"model": "network 1"}
+    at_one, at_two, at_four, at_eight = (crosses(**one, r=r) for r in (1.0, 2.0, 4.0, 8.0))
+    assert at_two < at_one < at_four < at_eight
+    assert crosses(**one, r=8.0, high=600) > 0.75 * at_eight
+    assert crosses(**one, r=8.0, low=200) < 0.7 * at_eight
+    few = [crosses(sampler=sampler, r=8.0, steps=8) for sampler in OFFERED]
+    assert few[0] < 0.5 < min(few[1:])

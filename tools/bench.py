@@ -90,6 +90,10 @@ def baselines():
     return baselines_demo(networks)
 
 
+def exact_lab():
+    return sampling_lab_demo({})
+
+
 def learned_lab():
     demo = sampling_lab_demo({"learned": MLP(K=3).eval()})
     demo.start |= {"model": "learned"}
@@ -97,7 +101,13 @@ def learned_lab():
     return demo
 
 
-NEED_NETWORKS = {"baselines": baselines, "digits_lab": digits, "dropout_explorer": dropout, "twin_heads": twins}
+NEED_NETWORKS = {
+    "baselines": baselines,
+    "digits_lab": digits,
+    "dropout_explorer": dropout,
+    "sampling_lab": exact_lab,
+    "twin_heads": twins,
+}
 OWN_BUDGETS = {"baselines": LEARNED, "gallery": LEARNED, "mnist_lab": IMAGES}
 
 

@@ -36,7 +36,7 @@ SWEEP, MEASURED, SCALES = "mnist-sweep", ("DDIM", "DDPM", "Euler-Maruyama"), (0,
 SEVERAL = {"unet": (0, 1, 1.5, 2, 5)}  # the scales at which a row is made with each of SEEDS, elsewhere with the first
 SEEDS, IMAGES, DRAWS = (0, 1, 2), 500, 20  # images a row, of networks as of real digits: distances depend on it
 BRANCHES, VARIANTS = "branches", "mnist-variants"
-DEMOS = ("dropout", "twins", "digits", "repair")  # the small networks of demos
+DEMOS = ("dropout", "twins", "lab", "digits", "repair")  # the small networks of demos
 NAMES = (*LEGS, *JUDGES, SWEEP, BRANCHES, VARIANTS, *DEMOS)
 RUNS = DATA.parent / "runs"
 
@@ -134,7 +134,7 @@ def small_networks():
 
 
 def demo_networks(name):
-    """The networks of the demo of notebook 08, 09, 11 or 16, by tools/demo_networks.py."""
+    """The networks of the demo of notebook 08, 09, 10, 11 or 16, by tools/demo_networks.py."""
     return tool("demo_networks").make(name)
 
 

@@ -1,7 +1,7 @@
-"""`course.py checkpoints dropout twins digits repair`: the small networks in the demos of notebooks 08, 09, 11 and 16.
+"""`course.py checkpoints dropout twins lab digits repair`: the small networks in the demos of 08, 09, 10, 11 and 16.
 
-Those of the first three are made as the notebook makes its own, from the same seeds: the notebook trains, and compares.
-Where it has three seeds, the first one ships.
+All but the last are made as the notebook makes its own, from the same seeds: the notebook trains, and compares. Where
+it has three seeds, the first one ships; notebook 10's demo shows all three.
 """
 
 from copy import deepcopy
@@ -11,7 +11,7 @@ import torch
 from cfgedu.checkpoints import checkpoint_path, prefixed, save_checkpoint, write
 from cfgedu.exercises.repair import trained
 from cfgedu.images import load
-from cfgedu.losses import eps_loss, noised
+from cfgedu.losses import drop_labels, eps_loss, noised
 from cfgedu.metrics import judge_accuracy
 from cfgedu.models import MLP, TwinMLP, weights_from
 from cfgedu.protocol import NULL, seeded
@@ -20,19 +20,23 @@ from cfgedu.toy import islands
 from cfgedu.training import batches, train, train_judge, train_stack
 from cfgedu.widgets.dropout import RATES, shipped_name
 from cfgedu.widgets.gallery import CHOICES, NETWORKS, trained_as, training_part
+from cfgedu.widgets.lab import SHIPPED
 from cfgedu.widgets.twin import LeakyTwin
 
 DROPOUT = {"steps": 1200, "batch": 128, "lr": 1e-2}
 TWINS = {"steps": 600, "batch": 512, "lr": 1e-2}
+LAB = {"steps": 1300, "batch": 256}
 DIGITS, JUDGE_STEPS = {"steps": 3000, "batch": 128, "cool_down": 1500}, 600
 TRAINED_TOO = 1.0  # a rate of notebook 08 that its demo does not offer: with it a stack's batches are the notebook's
+HALF = ("dropout", "lab")  # families in float16: data/README.md says what that changes
 
 
 def ship(name, net, schedule, family, facts, losses=None):
-    """Writes one network to data/."""
+    """Writes one network to data/; it keeps the precision in which its family is stored."""
+    net = net.eval().half() if family in HALF else net.eval()
     final = {} if losses is None else {"final_loss": losses[-100:].mean().item()}
     command = f"python3 course.py checkpoints {family}"
-    path = save_checkpoint(name, net.eval(), schedule, {**facts, **final, "command": command})
+    path = save_checkpoint(name, net, schedule, {**facts, **final, "command": command})
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
 
 
@@ -74,6 +78,22 @@ def twins():
         plain.load_state_dict(nets[0].state_dict())  # what a checkpoint can hold; LeakyTwin reads the same weights
         facts = {"data": "islands", "seed": 0, "leaky": kind is LeakyTwin, **TWINS}
         ship(name, plain, schedule, "twins", facts, losses[:, 0])
+
+
+def lab():
+    """Three networks, which differ in their first weights and in the batches that they see."""
+    schedule = linear()
+
+    def rows(stack, x0, y, generator):
+        x, t, eps = noised(schedule, x0, generator)
+        return (stack(x, t, drop_labels(y, 0.1, generator)) - eps).square()
+
+    with weights_from(seeded(0)):
+        nets = [MLP(3) for _ in SHIPPED]
+    losses = train_stack(nets, rows, islands().sample, **LAB, generator=seeded(1))
+    for k, (name, net) in enumerate(zip(SHIPPED.values(), nets, strict=True)):
+        facts = {"data": "islands", "seed": 0, "network": k + 1, "p_drop": 0.1, **LAB}
+        ship(name, net, schedule, "lab", facts, losses[:, k])
 
 
 def digits():
@@ -118,5 +138,5 @@ def make(name):
     return 0
 
 
-FAMILIES = {"dropout": dropout, "twins": twins, "digits": digits, "repair": repair}
+FAMILIES = {"dropout": dropout, "twins": twins, "lab": lab, "digits": digits, "repair": repair}
 NAMES = tuple(FAMILIES)

@@ -13,6 +13,7 @@ from cfgedu.checkpoints import checkpoint_path
 from cfgedu.widgets.baselines import SHIPPED
 from cfgedu.widgets.dropout import RATES, shipped_name
 from cfgedu.widgets.gallery import NETWORKS
+from cfgedu.widgets.lab import SHIPPED as LAB
 from cfgedu.widgets.live import LiveFigure
 from cfgedu.widgets.page import panel
 
@@ -38,6 +39,7 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
 NEEDS = {  # the shipped checkpoints that a demo cannot do without
     "dropout_explorer": tuple(map(shipped_name, RATES)),
     "twin_heads": ("twin-late", "twin-leaky"),
+    "sampling_lab": tuple(LAB.values()),
     "digits_lab": ("digits-mlp", "digits-judge"),
     "mnist_lab": ("mnist-unet", "mnist-judge"),
     "baselines": tuple(f"branches-{size}" for size in SHIPPED.values()),
@@ -50,7 +52,7 @@ LOADERS = ("safetensors.js", "packed.js")
 WORLD += LOADERS
 # What computes in the page with small networks: packed into one script, which comes with them.
 NETS = ("gemm.js", "layers.js", "judge.js", "nets.js")
-WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "gallery")
+WITH_NETS = ("dropout_explorer", "twin_heads", "sampling_lab", "digits_lab", "baselines", "gallery")
 # What computes beside the page, and what of the world it uses: packed into one script, for a worker.
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
 WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
@@ -85,7 +87,7 @@ def scripts_of(names) -> list[str]:
 
 
 def demo(name: str) -> LiveFigure:
-    """The demo of a scene as the page has it: in its own world, with exact scores."""
+    """The demo of a scene as the page has it: in its own world, with the networks that ship."""
     return getattr(importlib.import_module(f"cfgedu.widgets.{DEMOS[name]}"), f"{name}_demo")()
 
 

@@ -5,8 +5,9 @@ from functools import cache
 
 import torch
 from matplotlib.collections import LineCollection, PolyCollection
-from torch import Tensor
+from torch import Tensor, nn
 
+from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import guided, null_pair, within
 from cfgedu.language import phrase
 from cfgedu.metrics import mean_posterior, spread
@@ -20,6 +21,7 @@ from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, s
 
 OFFERED = ("DDIM", "DDPM", "Euler-Maruyama")
 EXACT = "exact scores"
+SHIPPED = {"network 1": "lab-1", "network 2": "lab-2", "network 3": "lab-3"}  # their checkpoints
 POINTS, TRACKED, REFERENCE = 400, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and its steps
 CURVE_STEPS, PIXELS = 50, 101
@@ -36,13 +38,14 @@ def sampling_lab_scene(
 ):
     """The scene; its state is the model, sampler, scale r, steps, label, and the interval low < t <= high of guidance.
 
-    networks: {name: one network that knows both modes}; "exact scores" is always there. Left, the cloud over the region
-    that holds all but 1% of the class; points outside it are crosses. Right, accuracy on a logit axis against spread:
-    the grey curve runs through r = 0..8 with exact scores, the chosen sampler and 50 steps. All random numbers stay
-    while r moves.
+    networks: {name: one network that knows both modes}, beside "exact scores"; unless given, those that ship, and in
+    another world none. Left, the cloud over the region that holds all but 1% of the class; points outside it are
+    crosses. Right, accuracy on a logit axis against spread: the grey curve runs through r = 0..8 with exact scores, the
+    chosen sampler and 50 steps. All random numbers stay while r moves.
     """
+    networks = shipped_networks() if ships(networks, mixture, schedule) else networks or {}
+    learned = {name: stage.at_home(net) for name, net in networks.items()}
     mixture, schedule = (mixture or islands()).to("cpu"), schedule or linear()
-    learned = {name: stage.at_home(net) for name, net in (networks or {}).items()}
     models = {EXACT: mixture.denoiser(schedule), **learned}
     x_T = torch.randn(POINTS, 2, generator=seeded(2))
     data, labels = mixture.sample(20_000, seeded(8))
@@ -151,16 +154,27 @@ def support(mixture: Mixture, x: Tensor, label: int) -> tuple[float, list]:
     return stage.support(mixture, x, label, [(-WINDOW, WINDOW)] * 2, PIXELS)
 
 
+def ships(networks: Mapping[str, Denoiser] | None, mixture: Mixture | None, schedule: Schedule | None) -> bool:
+    """Whether the networks that ship are meant: none are given, nor another world, which they would not know."""
+    return networks is None and mixture is None and schedule is None
+
+
+def shipped_networks() -> dict[str, nn.Module]:
+    """{name: network}, the three of notebook 10, trained as it trains its own."""
+    return {name: load_checkpoint(file)[0] for name, file in SHIPPED.items()}
+
+
 def sampling_lab_demo(
     networks: Mapping[str, Denoiser] | None = None,
     mixture: Mixture | None = None,
     schedule: Schedule | None = None,
 ) -> LiveFigure:
-    """The demo: exact scores alone, or beside networks {name: Denoiser}."""
+    """The demo: exact scores beside networks {name: Denoiser}, those that ship unless given; {} leaves them out."""
     scene = bound(sampling_lab_scene, networks=networks, mixture=mixture, schedule=schedule)
+    names = SHIPPED if ships(networks, mixture, schedule) else networks or {}
     T = (schedule or linear()).T
     controls = {
-        "model": choice("model", [EXACT, *(networks or {})], EXACT),
+        "model": choice("model", [EXACT, *names], EXACT),
         "sampler": choice("sampler", OFFERED, "DDIM"),
         "label": choice("class y", range((mixture or islands()).K), 0),
         "r": slider("scale r", -2, 8, 3.0, 0.25),
@@ -170,17 +184,12 @@ def sampling_lab_demo(
     }
     alt = "A guided cloud over the support of its class with some of its paths, and its accuracy against its spread"
     strong = {"label": min(2, (mixture or islands()).K - 1), "r": 8.0}
-    presets = {
-        phrase("{name}, r = 8", name=phrase(name)): {"model": name, **strong} for name in list(networks or {})[:1]
-    }
-    presets |= {
-        phrase("{name}, from 600", name=phrase(name)): {"model": name, "high": 600, **strong}
-        for name in list(networks or {})[:1]
-    }
-    presets |= {
-        phrase("{name}, down to 200", name=phrase(name)): {"model": name, "low": 200, **strong}
-        for name in list(networks or {})[:1]
-    }
+    presets = {}
+    for name in list(names)[:1]:
+        told = phrase(name)
+        presets[phrase("{name} at r = 8", name=told)] = {"model": name, **strong}
+        presets[phrase("{name}, from 600", name=told)] = {"model": name, "high": 600, **strong}
+        presets[phrase("{name}, down to 200", name=told)] = {"model": name, "low": 200, **strong}
     presets |= {
         phrase("8 steps, {sampler}", sampler=sampler): {"sampler": sampler, "steps": 8, "r": 8.0} for sampler in OFFERED
     }

@@ -271,7 +271,7 @@
     known.forEach((figure) => watch.observe(figure));
     const meant = known.find(({ dataset: { demo } }) => spokenOf(demo));
     if (meant) {
-      meant.scrollIntoView({ block: "start" });
+      meant.scrollIntoView({ block: "start", behavior: "instant" }); // smoothly, a page not yet drawn goes nowhere
     }
   }
 

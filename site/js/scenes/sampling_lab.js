@@ -1,4 +1,4 @@
-// The sampling lab: a guided cloud under any scale, sampler, number of steps and interval, measured; exact scores.
+// The sampling lab: a guided cloud under any scale, sampler, number of steps and interval, measured.
 
 (function () {
   "use strict";
@@ -7,15 +7,18 @@
   const SCALES = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 8], CURVE_STEPS = 50, PIXELS = 101; // of the grey curve; of the support
   const WINDOW = 3.4; // of the left-hand picture, wider than elsewhere: strong guidance leaves the data
   const SPREADS = [0.1, 1.6], ACCURACIES = [0.01, 0.9999], HEIGHT = [0.007, 0.99996]; // of the right-hand picture
+  const EXACT = "exact scores", NETWORKS = { "network 1": "lab-1", "network 2": "lab-2", "network 3": "lab-3" };
   const MARKS = [0.02, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999];
 
   const within = (value, [low, high]) => Math.min(Math.max(value, low), high);
 
-  function make() {
-    const mixture = cfgedu.islands(), schedule = cfgedu.linear(), model = cfgedu.denoiser(mixture, schedule);
-    const pair = cfgedu.nullPair(model), start = cfgedu.seeded(2).randn(2 * POINTS), noise = cfgedu.replayed(3);
+  function make(networks) {
+    const mixture = cfgedu.islands(), schedule = cfgedu.linear();
+    const exact = cfgedu.nullPair(cfgedu.denoiser(mixture, schedule));
+    const pairs = { [EXACT]: exact }, start = cfgedu.seeded(2).randn(2 * POINTS), noise = cfgedu.replayed(3);
     const data = cfgedu.draw(mixture, 20000, cfgedu.seeded(8)), known = {}, curves = {}, pixels = grid(PIXELS, WINDOW);
     const window = [-WINDOW, WINDOW, -WINDOW, WINDOW];
+    Object.entries(NETWORKS).forEach(([name, file]) => (pairs[name] = cfgedu.nullPair(cfgedu.mlp(networks[file]))));
 
     /** The edge of a class's support, its outlines, and spread and accuracy of its data. */
     function classOf(label) {
@@ -28,14 +31,14 @@
       return known[label];
     }
 
-    /** [spread, accuracy] of the grey curve at each of SCALES. */
+    /** [spread, accuracy] of the grey curve, of exact scores, at each of SCALES. */
     function curve(sampler, label) {
       const key = `${sampler} ${label}`, one = start.subarray(0, 2 * REFERENCE), n = SCALES.length;
       if (!curves[key]) {
         const scales = Float64Array.from({ length: n * REFERENCE }, (_, i) => SCALES[Math.floor(i / REFERENCE)]);
         const many = Float64Array.from({ length: n * one.length }, (_, i) => one[i % one.length]);
         const draw = cfgedu.seeded(3).randn, step = cfgedu.SAMPLERS[sampler];
-        const x = cfgedu.sample(step, cfgedu.guided(pair, scales), schedule, many, label, CURVE_STEPS, draw);
+        const x = cfgedu.sample(step, cfgedu.guided(exact, scales), schedule, many, label, CURVE_STEPS, draw);
         curves[key] = SCALES.map((_, k) => {
           const cloud = x.subarray(k * one.length, (k + 1) * one.length);
           return [cfgedu.spread(mixture, cloud, label), cfgedu.meanPosterior(mixture, cloud, label)];
@@ -45,7 +48,7 @@
     }
 
     return ({ model: name, sampler, r, steps, label, high, low }) => {
-      const step = cfgedu.SAMPLERS[sampler], guided = cfgedu.guided(pair, cfgedu.within(r, low, high));
+      const step = cfgedu.SAMPLERS[sampler], guided = cfgedu.guided(pairs[name], cfgedu.within(r, low, high));
       const states = cfgedu.trajectory(step, guided, schedule, start, label, steps, noise()), x = states[steps];
       const { lowest, outlines, home } = classOf(label), log = cfgedu.logProb(mixture, x, label);
       const share = cfgedu.mean(log.map((value) => (value < lowest ? 1 : 0)));
@@ -83,11 +86,17 @@
   cfgedu.scenes.sampling_lab = {
     make,
     goal: {
-      words: say("At r = 8 and guided at all times, throw more than a third of the cloud off its support."),
-      reached: ({ r, low, high }, { share }) => r === 8 && low === 0 && high === 1000 && share > 1 / 3,
-      hint: ({ r, low, high }, { share }) => (
-        r !== 8 ? say("Set r to 8.") : low > 0 || high < 1000 ? say("Guide from t = 1000 down to 0.") : (
-          say("{share:.0%} lie off it: try fewer steps, and the other samplers.", { share })
+      words: say(
+        "With exact scores, at r = 8 and guided at all times, throw more than a third of the cloud off its support.",
+      ),
+      reached: ({ model, r, low, high }, { share }) => (
+        model === EXACT && r === 8 && low === 0 && high === 1000 && share > 1 / 3
+      ),
+      hint: ({ model, r, low, high }, { share }) => (
+        model !== EXACT ? say("A network errs too: choose exact scores.") : r !== 8 ? say("Set r to 8.") : (
+          low > 0 || high < 1000 ? say("Guide from t = 1000 down to 0.") : (
+            say("{share:.0%} lie off it: try fewer steps, and the other samplers.", { share })
+          )
         )
       ),
       told: () => say("A large r with few steps is too much for a sampler with noise. How many does DDIM lose?"),
