@@ -9,8 +9,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -115,17 +115,21 @@ def compiled(language: str, root: Path = ROOT) -> bytes:
     return written.getvalue()
 
 
-def labels() -> Iterator[str]:
-    """What the page shows of all demos: their words for the picture, controls, options, presets."""
-    for demo in (described(site_data.demo(name)) for name in site_data.DEMOS):
-        yield from (demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"]))
-        yield from (text for control in demo["controls"] for text, _ in control.get("options", ()))
+@cache
+def labels() -> tuple[str, ...]:
+    """What the page shows of all demos in English: their words for the picture, controls, options, presets."""
+    found = []
+    with speaking(None):  # demos made in another language would have its labels
+        for demo in (described(site_data.demo(name)) for name in site_data.DEMOS):
+            found += [demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"])]
+            found += [text for control in demo["controls"] for text, _ in control.get("options", ())]
+    return tuple(found)
 
 
 def of_the_page(language: str, root: Path = ROOT) -> str:
     """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others."""
-    with speaking(None, root):  # demos made in another language would have its labels
-        texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)] + list(labels())
+    texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)]
+    texts += labels()
     with speaking(language, root):
         told = {text: translated(text) for text in texts}
     table = {text: other for text, other in sorted(told.items()) if text != other}
