@@ -3,7 +3,7 @@
 Costs of guidance are ratios within one run, of rounds that alternate between the two sides, so that another busy
 program disturbs both; everything has one thread, as in the notebooks. A demo's time is that of its slowest control: the
 median, over as many new values, from the control's message to the moving picture, in the kernel (`course.py browser`
-measures from the key press). --page measures everything, in about ten minutes on a quiet machine with two cores, and
+measures from the key press). --page measures everything, in about half an hour on a quiet machine with two cores, and
 writes docs/benchmarks.md with its picture.
 """
 

@@ -9,8 +9,7 @@ from tools.bench_timing import quartiles, table
 from tools.notebooks import chosen, execute
 
 MOST = 2.0  # times the quiet time
-NUMBERS = ("00", "03", "05", "12")  # those that two threads made slow
-SPIN = [sys.executable, "-c", "while True: pass"]
+SPIN = [sys.executable, "-c", "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"]  # till we end
 
 
 @contextmanager
@@ -27,9 +26,9 @@ def busy(free=1):
 
 
 def measure(numbers=(), rounds=1, run=execute):
-    """(rows with budgets, lines of a table): seconds of each notebook in `rounds` rounds, quiet and busy in turn."""
+    """(rows with budgets, lines of a table): seconds of these notebooks, or of all, quiet and busy in turn."""
     rows, shown = [], []
-    for path in [path for path in chosen(numbers or NUMBERS) if path.parent.name == "notebooks"]:
+    for path in [path for path in chosen(numbers) if path.parent.name == "notebooks"]:
         quiet, slow = [], []
         for _ in range(rounds):
             quiet.append(run(path)[1])
