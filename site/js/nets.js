@@ -5,11 +5,9 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const { NULL, LANES, silu, upTo, wavesOf } = cfgedu;
+  const { NULL, valueAt, LANES, silu, upTo, wavesOf } = cfgedu;
   const FEWEST = 4; // rows that the kernel takes at least
   const CHUNK = 128; // rows that go through the layers together: what they need stays near the processor
-
-  const valueAt = (value, i) => (typeof value === "number" ? value : value[i]);
 
   // ---------------------------------------------------------------- layers, on the memory of a kernel
 

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const { silu, oneByOne, NULL } = cfgedu;
+  const { silu, oneByOne, valueAt, NULL } = cfgedu;
   const sum = (a, b) => a.map((u, i) => u + b[i]);
 
   // ---------------------------------------------------------------- parts of the U-Net
@@ -128,7 +128,6 @@
     const names = twin ? ["decoder_un", "decoder_cond"] : ["decoder"];
     const decode = names.map((name) => decoder(net, name, side, frame, widths));
     const labelled = (y) => rows.subarray((y + 1) * condition, (y + 2) * condition), size = side * side;
-    const labelOf = (y, k) => (typeof y === "number" ? y : y[k]);
 
     function alone(x, t, y) {
       const c = sum(time(t), labelled(y)).map(silu);
@@ -144,12 +143,12 @@
     }
 
     const model = (x, t, y) => oneByOne(x, size, (own, k) => (
-      twin ? twins(own, t, labelOf(y, k), false)[1] : alone(own, t, labelOf(y, k))
+      twin ? twins(own, t, valueAt(y, k), false)[1] : alone(own, t, valueAt(y, k))
     ));
     if (twin) {
       model.pair = (x, t, y) => {
         const pairs = Array.from({ length: x.length / size }, (_, k) => (
-          twins(x.subarray(k * size, k * size + size), t, labelOf(y, k), true)
+          twins(x.subarray(k * size, k * size + size), t, valueAt(y, k), true)
         ));
         return [0, 1].map((which) => oneByOne(x, size, (_, k) => pairs[k][which]));
       };
