@@ -57,7 +57,8 @@ def spelled(node) -> list[str]:
 def named(node, scopes, depth: int = 3) -> list[str]:
     """The sentences that the names in an expression may stand for: literals that are given to them, in these scopes."""
     found = []
-    for name in {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} if depth else ():
+    names = dict.fromkeys(part.id for part in ast.walk(node) if isinstance(part, ast.Name))  # in the order of the code
+    for name in names if depth else ():
         for value in (value for scope in scopes for value in given(scope).get(name, ())):
             found += [text for text in literals(value) if " " in text] + named(value, scopes, depth - 1)
     return found
