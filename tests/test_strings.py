@@ -51,8 +51,9 @@ GOOD = ("{name}: {share:.1%} of 10", "{name}: 10개 가운데 {share:.1%}")
     ],
 )
 def test_a_planted_fault_is_found(text, said):
-    assert not faults(*GOOD)
-    assert said in faults(GOOD[0], text)
+    korean = translation.rules("ko")
+    assert not [*faults(*GOOD), *korean(GOOD[1])]
+    assert said in [*faults(GOOD[0], text), *korean(text)]
 
 
 def test_missing_unsure_and_left_over_strings_are_told(tmp_path):
