@@ -1,15 +1,16 @@
 """The configuration of the web edition for Sphinx; `tools/site.py` writes its sources and calls it."""
 
-import os
 import sys
+from pathlib import Path
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 
 project = "Classifier-free guidance"
 html_title = project
-extensions = ["myst_parser", "formulas", "finish", "korean"]
-templates_path = [os.path.join(HERE, "templates")]
+extensions = ["myst_parser", "formulas", "finish"]
+extensions += sorted(path.stem for path in HERE.glob("language_*.py"))  # what the search of a language needs
+templates_path = [str(HERE / "templates")]
 
 myst_enable_extensions = ["dollarmath"]
 myst_dmath_allow_labels = False
@@ -21,7 +22,7 @@ nitpicky = True
 highlight_language = "none"
 
 html_theme = "furo"
-html_static_path = [os.path.join(HERE, "_static")]
+html_static_path = [str(HERE / "_static")]
 html_css_files = ["katex/katex.min.css", "course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
 html_copy_source = False

@@ -2,12 +2,16 @@
 
 import re
 
+from babel import Locale, localedata
 from sphinx.util.osutil import relative_uri
 
 from cfgedu.language import phrase
 from tools.site_data import STYLE, WORDS, scripts_of
 
-NAMES = {"en": "English", "ko": "한국어"}
+
+def name_of(language):
+    """What a language calls itself; its code where babel does not know it."""
+    return Locale.parse(language).display_name if localedata.exists(language) else language
 
 
 def touch(app, pagename, templatename, context, doctree):
@@ -26,7 +30,7 @@ def touch(app, pagename, templatename, context, doctree):
     context["gone"] = phrase("The server has ended. What this page has loaded stays alive; nothing more can come.")
     folders = {other: "" if other == "en" else f"{other}/" for other in app.config.languages}
     context["other_languages"] = [
-        (other, NAMES.get(other, other), relative_uri(here, f"{home}{folder}{here}"))
+        (other, name_of(other), relative_uri(here, f"{home}{folder}{here}"))
         for other, folder in folders.items()
         if other != language
     ]

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 HERE = Path(__file__).resolve().parent
 
@@ -61,7 +62,34 @@ def display(self, formula):
     raise nodes.SkipNode
 
 
+class Together(SphinxPostTransform):
+    """A short formula, the bracket before it and what is joined to it behind stay on one line: browsers part them."""
+
+    default_priority = 900
+    longest = 30  # signs of TeX: a long formula has to break somewhere
+
+    def run(self, **_):
+        for formula in list(self.document.findall(nodes.math)):
+            line, place = formula.parent, formula.parent.index(formula)
+            before = line[place - 1] if place else None
+            behind = line[place + 1] if place + 1 < len(line) else None
+            head = re.search(r"[(\[“‘「]+$", before) if isinstance(before, nodes.Text) else None
+            tail = re.match(r"[^\s]+", behind) if isinstance(behind, nodes.Text) else None
+            if len(formula.astext()) > self.longest or not (head or tail):
+                continue
+            held = nodes.inline("", "", classes=["cfgedu-together"])
+            if head:
+                line[place - 1] = nodes.Text(before[: head.start()])
+                held += nodes.Text(head[0])
+            line[place] = held
+            held += formula
+            if tail:
+                line[place + 1] = nodes.Text(behind[tail.end() :])
+                held += nodes.Text(tail[0])
+
+
 def setup(app):
+    app.add_post_transform(Together)
     app.add_config_value("formulas", {}, "", dict)
     app.add_html_math_renderer("katex", (inline, None), (display, None))
     app.connect("env-updated", render_all)

@@ -6,8 +6,11 @@ import subprocess
 
 import pytest
 
-from tests.site import OTHERS, module, needs_node, node, with_the_extra
+from tests.site import OTHERS, ROOT, module, needs_node, node, with_the_extra
+from tools import site_check
 from tools.site import ENGLISH
+from tools.site_pages import questions
+from tools.translation_po import speaking
 
 STEMS = {
     "규칙을": "규칙", "규칙": "규칙", "가이던스에서는": "가이던스", "모드가": "모드", "네트워크입니다": "네트워크",
@@ -19,14 +22,14 @@ STEMS = {
 
 @with_the_extra
 def test_a_noun_is_one_word_with_and_without_its_particle():
-    stem = module("korean").Korean({}).stem
+    stem = module("language_ko").Korean({}).stem
     assert {word: stem(word) for word in STEMS} == STEMS
 
 
 @with_the_extra
 @needs_node
 def test_the_page_finds_the_stems_that_the_index_holds():
-    program = module("korean").Korean.js_stemmer_code + "const stemmer = new Stemmer();"
+    program = module("language_ko").Korean.js_stemmer_code + "const stemmer = new Stemmer();"
     program += f"console.log(JSON.stringify({json.dumps(list(STEMS))}.map((w) => stemmer.stemWord(w.toLowerCase()))));"
     said = subprocess.run([node(), "-e", program], capture_output=True, text=True, encoding="utf-8", check=True)
     assert json.loads(said.stdout) == list(STEMS.values())
@@ -49,7 +52,7 @@ def test_a_short_formula_keeps_its_bracket_and_particle(before, tex, behind, hel
     document = new_document("x")
     line = nodes.paragraph("", "", nodes.Text(before), nodes.math(tex, tex), nodes.Text(behind))
     document += line
-    module("korean").Together(document).run()
+    module("formulas").Together(document).run()
     together = list(line.findall(nodes.inline))
     assert line.astext() == before + tex + behind
     assert bool(together) == bool(held)
@@ -98,11 +101,29 @@ def test_pages_of_all_languages_share_figures_and_scripts(every, language):
 def test_korean_search_finds(every, word, page):
     text = (every[0] / "ko/searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
-    term, found = module("korean").Korean({}).stem(word), []
+    term, found = module("language_ko").Korean({}).stem(word), []
     for table in ("terms", "titleterms"):
         places = index[table].get(term, [])
         found += places if isinstance(places, list) else [places]
     assert page in {index["docnames"][place].split("/")[-1] for place in found}
+
+
+@pytest.mark.parametrize("asked", [site_check.SEARCHES, *map(site_check.searches, OTHERS)], ids=[ENGLISH, *OTHERS])
+def test_the_look_at_the_pages_asks_the_search_for_lessons(asked):
+    assert asked
+    assert set(asked.values()) <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+@with_the_extra
+def test_the_switch_names_each_language_in_itself():
+    assert [module("finish").name_of(language) for language in ("en", "ko")] == ["English", "한국어"]
+
+
+def test_links_to_sections_are_found_in_korean():
+    with speaking("ko"):
+        made = questions('*관련 절: [06](../notebooks/06_x.ipynb) 3절 "가"; [07](../notebooks/07_y.ipynb) 12절.*')
+    assert "[3절](#06-section-3)" in made
+    assert "[12절](#07-section-12)" in made
 
 
 @with_the_extra

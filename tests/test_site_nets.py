@@ -106,17 +106,12 @@ def test_a_leaky_twin_is_no_other():
 
 # (what stands in nets.js once, the error planted in its place)
 ERRORS = [
-    ("memory[to + i * LANES] = data[o * inner + i]", "memory[to + i * LANES] = data[i * out + o]"),
-    ("memory.set(bias, b)", ""),
     ("Math.max(B, FEWEST)", "FEWEST"),
-    ("1 + Math.exp(-u)", "1 + Math.exp(u)"),
-    ("memory[h + i] + u /", "u /"),
+    ("+ silu(memory[next + i])", "+ memory[next + i]"),
+    ("memory[h + i] + silu(", "silu("),
     ("after + memory[c + i]", "after"),
-    ("1 + Math.exp(-memory[i])", "1 + Math.exp(memory[i])"),
+    ("memory[i] = silu(memory[i])", ""),
     ("memory[inside + i] = memory[h + i] + memory[c + i]", "memory[inside + i] = memory[h + i]"),
-    ("1000 * 10 ** (-4 * k / half)", "1000 * 10 ** (-4 * k / (half - 1))"),
-    ("t / T * f", "t * f"),
-    ("...angle.map(Math.cos)]", "...angle.map(Math.sin)]"),
     ("k && i < at + width", "i < at + width"),
     ("told(valueAt(t, i + k))", "told(valueAt(t, k))"),
     ("(valueAt(y, i + k) + 1) * width", "Math.max(valueAt(y, i + k), 0) * width"),
@@ -141,7 +136,20 @@ def test_a_planted_error_is_found(error, tmp_path):
     assert wrong(golden(), planted(SCRIPTS, "nets", *error, tmp_path))
 
 
+# (script, what stands there once, the error planted in its place): what the networks share with others
+SHARED = [
+    ("gemm", "data[(o * inner + i) * high", "data[(i * out + o) * high"),
+    ("gemm", "memory.set(bias.data, b)", ""),
+    ("layers", "1 + Math.exp(-u)", "1 + Math.exp(u)"),
+    ("layers", "1000 * 10 ** (-4 * k / n)", "1000 * 10 ** (-4 * k / (n - 1))"),
+    ("layers", "t / T * f", "t * f"),
+    ("layers", "...angle.map(Math.cos)]", "...angle.map(Math.sin)]"),
+    ("metrics", "/ (n - 1);", "/ n;"),
+    ("metrics", "centre[i % F] += value / n", "0"),
+]
+
+
 @needs_node
-@pytest.mark.parametrize(("right", "error"), [("/ (n - 1);", "/ n;"), ("centre[i % F] += value / n", "0")])
-def test_an_error_in_the_diversity_is_found(right, error, tmp_path):
-    assert wrong(list(others()), planted(SCRIPTS, "metrics", right, error, tmp_path))
+@pytest.mark.parametrize("error", SHARED, ids=[f"{script}-{k}" for k, (script, *_) in enumerate(SHARED)])
+def test_an_error_in_what_they_share_is_found(error, tmp_path):
+    assert wrong(list(others()), planted(SCRIPTS, *error, tmp_path))

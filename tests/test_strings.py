@@ -11,7 +11,7 @@ from babel.messages.catalog import Catalog
 from cfgedu import language
 from cfgedu.checks import Guess, check, claim
 from cfgedu.exercises.n00 import check_scales
-from cfgedu.language import phrase, translated
+from cfgedu.language import fitting, is_plain, phrase, translated
 from tests.site import ROOT
 from tools import translation, translation_po
 from tools.site_data import described
@@ -51,8 +51,9 @@ GOOD = ("{name}: {share:.1%} of 10", "{name}: 10개 가운데 {share:.1%}")
     ],
 )
 def test_a_planted_fault_is_found(text, said):
-    assert not faults(*GOOD)
-    assert said in faults(GOOD[0], text)
+    korean = translation.rules("ko")
+    assert not [*faults(*GOOD), *korean(GOOD[1])]
+    assert said in [*faults(GOOD[0], text), *korean(text)]
 
 
 def test_missing_unsure_and_left_over_strings_are_told(tmp_path):
@@ -194,19 +195,60 @@ def x_demo():
 # ---------------------------------------------------------------- stored outputs
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix())
-def test_what_checks_have_printed_is_known_and_keeps_its_numbers(path):
+def meant(text, templates):
+    """What a text is in the language that is spoken, by each of these templates that it fits."""
+    told = set()
+    for template in templates:
+        if template in language.known and (fit := fitting(template).fullmatch(text)):
+            values = {name: (value, translated(value)) for name, value in fit.groupdict().items()}
+            if all(value != other or is_plain(value) for value, other in values.values()):
+                form = language.PLACE.sub(r"{\1}", language.known[template])
+                told.add(form.format(**{name: other for name, (_, other) in values.items()}))
+    return told
+
+
+def strangers(asked, own, package):
+    """[(text, translation)] of what was translated by a template that is not meant: by another notebook's, or, where
+    the cell itself says it, by any but the cell's own.
+    """
+    said = [(text, told) for text, told in asked if told != text and text not in language.known]
+    return [(text, told) for text, told in said if told not in (meant(text, own) or meant(text, package))]
+
+
+def test_a_translation_by_a_stranger_is_found():
+    own, package = ["largest error {value}"], ["{name}: no guess yet"]
     with speaking("ko"):
+        right = [("largest error 0.1", translated("largest error 0.1")), ("DDIM", "DDIM")]
+        assert right[0][1] != right[0][0]
+        assert strangers(right, own, package) == []
+        wrong = ("largest error 0.1", next(iter(meant("largest error 0.1", ["largest {value}"]))))
+        assert strangers([wrong], own, package) == [wrong]
+
+
+@every_language
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix())
+def test_what_checks_have_printed_is_known_and_keeps_its_numbers(path, spoken, found, monkeypatch):
+    package = [it.id for it in found if it.id and any(place.startswith("cfgedu/") for place, _ in it.locations)]
+    asked = []
+
+    def heard(text):
+        asked.append((text, translated(text)))
+        return asked[-1][1]
+
+    monkeypatch.setattr(translation_po, "translated", heard)
+    with speaking(spoken):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type != "code" or not SHOWS.search(cell.source):
                 continue
+            own = list(of_cell(cell.source))
             printed = [out.text.splitlines() for out in cell.outputs if out.output_type == "stream"]
             for text in (text for lines in printed for text in lines if text[:2] in ("✓ ", "✗ ", "· ")):
                 told = line(text)
-                fits = any(pattern.fullmatch(text[2:]) for pattern, _ in language.templates())
-                same = text[2:] in language.known or fits or not re.search("[a-z]{3} [a-z]{3}", text)
+                same = text[2:] in meant(text[2:], own) or not re.search("[a-z]{3} [a-z]{3}", text)
                 assert told or same, text
                 assert not numbers(text) - numbers(told or text), (text, told)
+            assert strangers(asked, own, package) == []
+            asked.clear()
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,9 @@ def test_another_breaking_of_lines_makes_nothing_stale():
 def test_build_shares_code_and_falls_back_to_english(course):
     finish()
     rewrite(course / "notebooks/06_arrow.ipynb", ('"Two."', '"Three."'))
+    words = Catalog(locale="ko")
+    words.add("*(This cell is in English only.)*", "*(이 셀은 아직 영어로만 있습니다.)*")
+    translation_po.save("ko", words, course)
     assert translation.build("ko") == 1
     made = json.loads((course / "build/ko/notebooks/06_arrow.ipynb").read_text(encoding="utf-8"))
     assert [cell["id"] for cell in made["cells"]] == ["a", "b", "c"]

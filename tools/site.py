@@ -155,7 +155,8 @@ def pages(root, jobs, texts=None):
     with way_back(f"06_{HERO}"):
         if not heroes:
             raise ValueError("it stores no picture of its demo")
-    minutes = {name[:2]: minutes_of(notebook) for name, notebook in lessons.items()}
+    english = notebooks_in(root / "notebooks", titles) if texts else lessons
+    minutes = {name[:2]: minutes_of(notebook) for name, notebook in english.items()}
     return made | {
         "index.md": front(parts, minutes, heroes[0]),
         "symbols.md": symbols(parts),

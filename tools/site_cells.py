@@ -122,7 +122,8 @@ def title_of(notebook):
 
 
 def minutes_of(notebook):
-    return int(re.search(r"(\d+)(?: minutes|분)", notebook.cells[0].source)[1])
+    """Of an English lesson."""
+    return int(re.search(r"(\d+) minutes", notebook.cells[0].source)[1])
 
 
 def demos_of(notebook):

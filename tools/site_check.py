@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from tools import browser
+from tools import browser, translation
 from tools.play import server_on
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,12 +26,9 @@ SHOWN = ("index", "gallery", "docs/questions", "notebooks/00_start_here", "noteb
 SHOWN += ("notebooks/12_mnist", "notebooks/solutions/06_guidance_vector")
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = {"wide-light": (WIDE, "light"), "phone-dark": (PHONE, "dark")}
-SEARCHES = {  # in the folder of a language: what is asked for, and a page that it leads to
-    "": {"guidance vector": "06_guidance_vector", "autoguidance": "14_other_baselines", "tweedie": "02_score"},
-    "ko/": {"가이던스 벡터를": "06_guidance_vector", "등고선": "06_guidance_vector", "손글씨": "11_digits"},
-}
+# What the search is asked for in English, and a page that it leads to.
+SEARCHES = {"guidance vector": "06_guidance_vector", "autoguidance": "14_other_baselines", "tweedie": "02_score"}
 NETWORKS = {"notebooks/12_mnist": ("mnist_lab", "class 3, r = 2.0, 8 steps: the judge agrees on ")}  # once loaded
-OTHERS = tuple(folder for folder in SEARCHES if folder)  # the folders of other languages
 WAIT = 20_000  # milliseconds for a page, for an answer of the search, and for a demo's networks
 
 EVERYTHING_LOADS = """async () => {
@@ -69,7 +66,6 @@ def pages(words=(), site=SITE):
 @contextlib.contextmanager
 def served(site=SITE):
     """The site on a free port of this machine; gives its address."""
-
     with server_on(0, site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -120,11 +116,22 @@ def looked_at(program, home, names, look, script):
     return found
 
 
+def searches(language, store=translation.STORE):
+    """{words: page} of another language, from translations/ko/searches; none where there is no such file.
+
+    Each of its lines is a page and the words that lead to it.
+    """
+    file = store / language / "searches"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {words: page for page, words in (line.split(maxsplit=1) for line in lines)}
+
+
 def searched(program, home):
     """[(page, trouble)]: what the search does not find, or what goes wrong while it looks."""
     context = program.new_context(viewport=WIDE)
     page, troubles = watched(context, home)
-    there = {folder: asked for folder, asked in SEARCHES.items() if (SITE / folder / "search.html").exists()}
+    asked = {"": SEARCHES} | {f"{language}/": searches(language) for language in translation.languages()}
+    there = {folder: asked[folder] for folder in asked if (SITE / folder / "search.html").exists()}
     for folder, words, wanted in [(folder, *one) for folder, asked in there.items() for one in asked.items()]:
         page.goto(f"{home}/{folder}search.html?q={quote(words)}")
         page.wait_for_selector("#search-results li a")
@@ -180,7 +187,8 @@ def main(words=None):
 
     with sync_playwright() as playwright, served() as address:
         program = playwright.chromium.launch(executable_path=browser.find_browser(options.chromium), args=browser.QUIET)
-        english = [name for name in names if not name.startswith(OTHERS)]  # what others share is looked at once
+        others = tuple(f"{language}/" for language in translation.languages())
+        english = [name for name in names if not name.startswith(others)]  # what others share is looked at once
         seen = {"wide-light": english, "phone-dark": names}
         found = [bad for look in LOOKS for bad in looked_at(program, SITE.as_uri(), seen[look], look, script)]
         found += looked_at(program, address, english, "wide-light", None)

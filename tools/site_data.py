@@ -154,10 +154,10 @@ def write_scripts(folder: Path) -> None:
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
         if path.name in (*BESIDE, *NETS):
             continue
-        place = Path(folder) / path.relative_to(SOURCE)
+        place = folder / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")
         text = lean(text) if path.suffix == ".js" else text
         place.write_text(text + (data(path.stem) if path.stem in DEMOS else ""), encoding="utf-8")
-    (Path(folder) / "packed").mkdir()
-    write_packed(Path(folder) / "packed")
+    (folder / "packed").mkdir()
+    write_packed(folder / "packed")

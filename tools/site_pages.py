@@ -85,10 +85,11 @@ def sheet(text):
 def questions(text):
     """docs/questions.md with a heading for each question, and with links to the sections of notebooks that it names."""
 
+    section = r"(?<!\w)" + phrase("section {number}", number=r"(\d+)")
+
     def linked(place):
         link, number, rest = place.groups()
-        target = lambda place: f"[{place[0]}](#{number}-section-{place[1] or place[2]})"
-        return link + re.sub(r"\bsection (\d+)|\b(\d+)절", target, rest)
+        return link + re.sub(section, lambda place: f"[{place[0]}](#{number}-section-{place[1]})", rest)
 
     text = re.sub(r"(\[(\d\d)\]\([^)]+\))([^\n\[]*)", linked, text)
     text = re.sub(r"^\*\*(.+)\*\*$", r"### \1\n", text, flags=re.MULTILINE)

@@ -18,7 +18,7 @@ import argparse
 import copy
 import difflib
 import hashlib
-import importlib
+import importlib.util
 import json
 import re
 import sys
@@ -29,6 +29,7 @@ from pathlib import Path
 import nbformat
 
 from cfgedu.files import write
+from cfgedu.language import phrase
 from tools import translation_po
 from tools.published import Problem, git
 from tools.translation_rules import differences
@@ -151,10 +152,8 @@ def finished(language):
 
 def rules(language):
     """What a language asks of its text by itself: problems(text) of tools/translation_ko.py, where there is one."""
-    try:
-        return importlib.import_module(f"tools.translation_{language}").problems
-    except ModuleNotFoundError:
-        return lambda text: []
+    module = f"tools.translation_{language}"
+    return importlib.import_module(module).problems if importlib.util.find_spec(module) else lambda text: []
 
 
 # ---------------------------------------------------------------- check
@@ -264,15 +263,12 @@ def old(language, name, id):
 
 # ---------------------------------------------------------------- build
 
-NOTICES = {"ko": "*(이 셀은 아직 영어로만 있습니다.)*"}
-NOTICE = "*(This cell is in English only.)*"
 
-
-def text_for(language, english, piece):
+def text_for(english, piece):
     """The translation of a cell where it is up to date, else the English under one line that says so."""
     if piece and piece.hash == digest(english):
         return piece.text
-    return f"{NOTICES.get(language, NOTICE)}\n\n{english}"
+    return f"{phrase('*(This cell is in English only.)*')}\n\n{english}"
 
 
 def assembled(language, name):
@@ -282,7 +278,7 @@ def assembled(language, name):
     new = copy.deepcopy(notebook)
     for cell in new.cells:
         if cell.cell_type == "markdown":
-            cell.source = text_for(language, cell.source, translated.get(cell.id))
+            cell.source = text_for(cell.source, translated.get(cell.id))
         else:
             translation_po.put_into(cell)
     new.metadata["cfgedu"] = {"lang": language, "made_from": digest(nbformat.writes(notebook))}
@@ -323,7 +319,7 @@ def built_text(language, name):
     if not stored(language, name).exists():
         return ""
     translated = {piece.id: piece for piece in read(language, name)}
-    texts = [text_for(language, text, translated.get(id)) for id, text in pieces(name).items()]
+    texts = [text_for(text, translated.get(id)) for id, text in pieces(name).items()]
     return "\n\n".join(texts) + "\n"
 
 

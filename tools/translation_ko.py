@@ -35,6 +35,7 @@ GREEK = (  # their readings end in a vowel
 PAIRS = (("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("으로", "로"))  # after a consonant, after a vowel
 OTHER = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 PARTICLE = r"(으로|은|는|이|가|을|를|과|와|로)(?![가-힣])"
+FOLLOWED = re.compile(r"\}" + PARTICLE)  # the place of a value in a string: no particle goes with every value
 
 
 def of_number(text):
@@ -99,4 +100,5 @@ def problems(text):
     found = []
     for pattern, right in TERMS.items():
         found += [f"{match[0]}: write {right}" for match in re.finditer(pattern, prose)]
+    found += ["a particle follows a place"] if FOLLOWED.search(prose) else []
     return found + wrong_particles(text)

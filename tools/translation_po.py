@@ -29,7 +29,6 @@ from tools.translation_strings import ROOT, of_script, strings
 SHOWS = re.compile(r"\b(claim|check\w*|hint)\b")  # in the code of a cell whose lines are translated
 
 ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)\b")
-FOLLOWED = re.compile(r"\}(?:으로|[은는이가을를과와로])(?![가-힣])")  # no particle goes with every value
 
 
 def store(language: str, root: Path = ROOT) -> Path:
@@ -92,7 +91,6 @@ def faults(english: str, text: str) -> list[str]:
     found += [f"has a place that the English has not, {place}" for place in places[1] - places[0]]
     lost = numbers(ORDINAL.sub(" ", PLACE.sub(" ", english))) - numbers(PLACE.sub(" ", text))
     found += [f"lacks the numbers {', '.join(sorted(lost))}"] if lost else []
-    found += ["a particle follows a place"] if FOLLOWED.search(text) else []
     return found + (["is broken into lines"] if "\n" in text else [])
 
 

@@ -267,7 +267,7 @@ def strings(root: Path = ROOT) -> Catalog:
             text = path.read_text(encoding="utf-8")
             names = vars(importlib.import_module(module)) if "choice(" in text else {}
             pairs += [(it, name) for it in of_module(text, names)]
-    for path in [*sorted((root / "tools").glob("site*.py")), root / "site/finish.py"]:  # the web edition's own words
+    for path in [*sorted((root / "tools").glob("site*.py")), root / "tools/translation.py", root / "site/finish.py"]:
         pairs += [(it, path.relative_to(root).as_posix()) for it in of_module(path.read_text(encoding="utf-8"), {})]
     pairs += [(it, place.split()[0]) for it, place in of_exercises()]
     pairs += [(INVITATION, "cfgedu/widgets/live.py")]

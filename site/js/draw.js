@@ -152,7 +152,7 @@
         });
       },
 
-      /** Marks of another form: "x", "+", "o" (a ring), "*" or "X". */
+      /** Marks of another form: "x", "+", "o" (a ring), "*", "s" (a square) or "X". */
       marks(x, form, { color: tint = GUIDED, size = 4, width = 1.2, edge = tint, alpha = 1 } = {}) {
         for (let i = 0; i < x.length; i += 2) {
           inside(alpha, () => mark(ctx, form, X(x[i]), Y(x[i + 1]), size, tint, edge, width));

@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
+  const LANES = 8; // outputs that the loop makes at a time
 
   /** What gemm.wat compiles to, in base64; tests/test_site_networks.py compares the two. */
   const BINARY =
@@ -23,8 +24,9 @@
   }
 
   /**
-   * {memory, room, product}: `memory` (Float32Array) has room for so many numbers, room(n) sets n of them apart and
-   * gives their place, `product` is the loop as gemm.wat has it, but that places and lengths count numbers, not bytes.
+   * {memory, room, weights, product}: `memory` (Float32Array) has room for so many numbers, room(n) sets n of them
+   * apart and gives their place, weights(tensor, tensor) puts a layer there, `product` is the loop as gemm.wat has it,
+   * but that places and lengths count numbers, not bytes.
    */
   function kernel(numbers, fast = able()) {
     const pages = Math.ceil(4 * numbers / 65536);
@@ -41,14 +43,31 @@
       return at;
     }
 
+    /** Weights (out, in, high, wide) and a bias (out,) as the loop wants them: by 8 outputs; high, wide, in, output. */
+    function weights({ shape: [out, inner, high = 1, wide = 1], data }, bias) {
+      const blocks = Math.ceil(out / LANES), depth = high * wide * inner;
+      const w = room(blocks * depth * LANES), b = room(blocks * LANES);
+      for (let o = 0; o < out; o++) {
+        const to = w + Math.floor(o / LANES) * depth * LANES + o % LANES;
+        for (let i = 0; i < inner; i++) {
+          for (let k = 0; k < high * wide; k++) {
+            memory[to + (k * inner + i) * LANES] = data[(o * inner + i) * high * wide + k];
+          }
+        }
+      }
+      memory.set(bias.data, b);
+      return { w, b, inner, size: high, blocks };
+    }
+
     if (!fast) {
-      return { memory, room, product: (...given) => plain(memory, ...given) };
+      return { memory, room, weights, product: (...given) => plain(memory, ...given) };
     }
     const program = new WebAssembly.Instance(new WebAssembly.Module(cfgedu.bytesOf(BINARY)), { m: { m } });
     const { product } = program.exports;
     return {
       memory,
       room,
+      weights,
       product: (a, aRow, aStep, aTap, taps, run, w, bias, blocks, c, cRow, cStep, rows, width) => product(
         4 * a, 4 * aRow, 4 * aStep, 4 * aTap, taps, run, 4 * w, 4 * bias, blocks, 4 * c, 4 * cRow, 4 * cStep, rows,
         width,
@@ -91,5 +110,5 @@
     }
   }
 
-  Object.assign(cfgedu, { kernel });
+  Object.assign(cfgedu, { LANES, kernel });
 })();

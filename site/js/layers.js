@@ -6,7 +6,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const LANES = 8; // outputs that the kernel makes at a time
+  const { LANES } = cfgedu;
 
   const silu = (u) => u / (1 + Math.exp(-u));
   const divisor = (a, b) => (b ? divisor(b, a % b) : a);
@@ -14,8 +14,8 @@
 
   /** The layers of one network whose weights are `tensors`; names are those of the package, without "model.". */
   function layers(tensors, fast) {
-    const weights = Object.values(tensors).reduce((sum, { data }) => sum + upTo(data.length, LANES), 0);
-    const { memory, room, product } = cfgedu.kernel(2 * weights + 2e6, fast), kept = {};
+    const numbers = Object.values(tensors).reduce((sum, { data }) => sum + upTo(data.length, LANES), 0);
+    const { memory, room, weights, product } = cfgedu.kernel(2 * numbers + 2e6, fast), kept = {};
     const tensor = (name) => tensors[`model.${name}`];
     const has = (name) => Boolean(tensor(`${name}.weight`));
 
@@ -41,26 +41,9 @@
       }
     }
 
-    /** Weights (out, in, high, wide) as the kernel wants them: blocks of 8 outputs, in each high, wide, in, output. */
-    function prepared(name) {
-      const { shape, data } = tensor(`${name}.weight`), { data: bias } = tensor(`${name}.bias`);
-      const [out, inner, high = 1, wide = 1] = shape, blocks = Math.ceil(out / LANES), depth = high * wide * inner;
-      const w = room(blocks * depth * LANES), b = room(blocks * LANES);
-      for (let o = 0; o < out; o++) {
-        const to = w + Math.floor(o / LANES) * depth * LANES + o % LANES;
-        for (let i = 0; i < inner; i++) {
-          for (let k = 0; k < high * wide; k++) {
-            memory[to + (k * inner + i) * LANES] = data[(o * inner + i) * high * wide + k];
-          }
-        }
-      }
-      memory.set(bias, b);
-      return { w, b, out, inner, size: high, blocks };
-    }
-
     /** A convolution of 3 x 3 or 1 x 1 places: run(from, to). `to` has as many channels as there are outputs, or 8. */
     function convolution(name, stride = 1) {
-      const { w, b, inner, size, blocks } = prepared(name);
+      const { w, b, inner, size, blocks } = weights(tensor(`${name}.weight`), tensor(`${name}.bias`));
       return (from, to) => {
         const start = size === 3 ? from.at : inside(from), step = from.channels * stride;
         product(
@@ -129,5 +112,15 @@
     return all;
   }
 
-  Object.assign(cfgedu, { layers, silu, oneByOne });
+  const falling = (n) => Array.from({ length: n }, (_, k) => 1000 * 10 ** (-4 * k / n));
+
+  /** waves(t): sines and cosines of t / T, at `width` / 2 frequencies from 1000 down to 0.1 unless others are given. */
+  function wavesOf({ T, width }, frequency = falling(width / 2)) {
+    return (t) => {
+      const angle = frequency.map((f) => t / T * f);
+      return [...angle.map(Math.sin), ...angle.map(Math.cos)];
+    };
+  }
+
+  Object.assign(cfgedu, { layers, silu, upTo, oneByOne, wavesOf });
 })();

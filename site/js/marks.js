@@ -69,14 +69,18 @@
         ctx.lineTo(x + radius * Math.cos(turn), y + radius * Math.sin(turn));
       }
       ctx.closePath();
-      ctx.fillStyle = tint;
-      ctx.fill();
+    } else if (form === "s") {
+      ctx.rect(x - size, y - size, 2 * size, 2 * size);
     } else {
       const arms = form === "+" ? [[1, 0], [0, 1]] : [[1, 1], [1, -1]];
       arms.forEach(([dx, dy]) => {
         ctx.moveTo(x - size * dx, y - size * dy);
         ctx.lineTo(x + size * dx, y + size * dy);
       });
+    }
+    if (form === "*" || form === "s") {
+      ctx.fillStyle = tint;
+      ctx.fill();
     }
     if (form === "X") { // a heavy cross with a pale rim
       ctx.strokeStyle = edge;

@@ -5,13 +5,13 @@
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
 
-  const labelOf = (y, i) => (typeof y === "number" ? y : y[i]);
+  const { valueAt } = cfgedu;
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
   /** The mean of the exact p(y given x) over samples x made for the labels y. */
   function meanPosterior(mixture, x, y) {
     const p = cfgedu.posterior(mixture, x), K = mixture.K;
-    return mean(Array.from({ length: p.length / K }, (_, i) => p[K * i + labelOf(y, i)]));
+    return mean(Array.from({ length: p.length / K }, (_, i) => p[K * i + valueAt(y, i)]));
   }
 
   /** The share of samples x whose most probable class, by the exact p(y given x), is the y they are made for. */
@@ -19,7 +19,7 @@
     const p = cfgedu.posterior(mixture, x), K = mixture.K;
     return mean(Array.from({ length: p.length / K }, (_, i) => {
       const own = p.subarray(K * i, K * i + K);
-      return own.indexOf(Math.max(...own)) === labelOf(y, i) ? 1 : 0;
+      return own.indexOf(Math.max(...own)) === valueAt(y, i) ? 1 : 0;
     }));
   }
 
@@ -35,7 +35,7 @@
         for (let d = 0; d < D; d++) {
           square += (x[D * i + d] - mixture.mean[D * j + d]) ** 2;
         }
-        if (label[j] === labelOf(y, i) && square < nearest) {
+        if (label[j] === valueAt(y, i) && square < nearest) {
           nearest = square;
           home[i] = j;
         }
@@ -58,7 +58,7 @@
     const { D, J } = mixture, B = x.length / D, got = new Float64Array(J), due = new Float64Array(J);
     const density = new Float64Array(J), level = cfgedu.atLevel(mixture, 1);
     for (let i = 0; i < B; i++) {
-      const weight = mixture.logWeight[labelOf(y, i) + 1];
+      const weight = mixture.logWeight[valueAt(y, i) + 1];
       cfgedu.logDensities(mixture, level, x, i, density);
       const joint = density.map((log, j) => log + weight[j]);
       got[joint.indexOf(Math.max(...joint))] += 1 / B;
@@ -83,7 +83,7 @@
   function offSupport(mixture, x, y, generator, q = 0.01, n = 20000) {
     const real = cfgedu.draw(mixture, n, generator), own = cfgedu.logProb(mixture, x, y), low = new Map();
     return mean(Array.from(own, (log, i) => {
-      const label = labelOf(y, i);
+      const label = valueAt(y, i);
       if (!low.has(label)) {
         const kept = label === cfgedu.NULL ? real.x0 : rowsOf(real.x0, real.y, label);
         low.set(label, quantile(cfgedu.logProb(mixture, kept, label), q));

@@ -30,7 +30,7 @@
 
   // ---------------------------------------------------------------- controls
 
-  /** One control as [element, show(value)]; it calls moved(value). */
+  /** One control as [element, show(value), input]; it calls moved(value). */
   function controlOf(control, id, moved) {
     const label = make("label", { htmlFor: id, textContent: say(control.label) });
     if (control.options) {

@@ -5,12 +5,9 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const { NULL } = cfgedu;
-  const LANES = 8, FEWEST = 4; // outputs that the kernel makes at a time; rows that it takes at least
+  const { NULL, valueAt, LANES, silu, upTo, wavesOf } = cfgedu;
+  const FEWEST = 4; // rows that the kernel takes at least
   const CHUNK = 128; // rows that go through the layers together: what they need stays near the processor
-
-  const upTo = (n, step) => Math.ceil(n / step) * step;
-  const valueAt = (value, i) => (typeof value === "number" ? value : value[i]);
 
   // ---------------------------------------------------------------- layers, on the memory of a kernel
 
@@ -18,21 +15,13 @@
   function workshop(tensors, { dim, width }, fast) {
     const numbers = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
     const wide = upTo(Math.max(width, dim), LANES); // numbers that a row of any buffer has room for
-    const { memory, room, product } = cfgedu.kernel(2 * numbers + 9 * CHUNK * wide + 4096, fast);
+    const { memory, room, weights, product } = cfgedu.kernel(2 * numbers + 9 * CHUNK * wide + 4096, fast);
     const buffer = () => room(CHUNK * wide);
 
     /** run(from, to, B): to = W from + b, for B rows of two buffers. */
     function linear(name) {
-      const { shape: [out, inner], data } = tensors[`model.${name}.weight`];
-      const { data: bias } = tensors[`model.${name}.bias`];
-      const blocks = Math.ceil(out / LANES), w = room(blocks * inner * LANES), b = room(blocks * LANES);
-      for (let o = 0; o < out; o++) { // blocks of 8 outputs, in each of them input by input
-        const to = w + Math.floor(o / LANES) * inner * LANES + o % LANES;
-        for (let i = 0; i < inner; i++) {
-          memory[to + i * LANES] = data[o * inner + i];
-        }
-      }
-      memory.set(bias, b);
+      const [weight, bias] = ["weight", "bias"].map((part) => tensors[`model.${name}.${part}`]);
+      const { w, b, inner, blocks } = weights(weight, bias);
       return (from, to, B) => (
         product(from, 0, wide, 0, 1, inner, w, b, blocks, to, 0, wide, 1, Math.max(B, FEWEST))
       );
@@ -50,7 +39,7 @@
         layers.forEach((layer) => {
           layer(inside, next, B);
           for (let i = 0; i < B * wide; i++) {
-            const u = memory[next + i], after = memory[h + i] + u / (1 + Math.exp(-u));
+            const after = memory[h + i] + silu(memory[next + i]);
             memory[h + i] = after;
             memory[inside + i] = after + memory[c + i]; // for the layer that follows
           }
@@ -69,7 +58,7 @@
           memory.set(waves(t), at);
           layers.forEach((layer, k) => {
             for (let i = at; k && i < at + width; i++) {
-              memory[i] /= 1 + Math.exp(-memory[i]);
+              memory[i] = silu(memory[i]);
             }
             layer(at, past, 1);
             [at, past] = [past, at];
@@ -127,15 +116,6 @@
 
     const copy = (from, to, B) => memory.copyWithin(to, from, from + B * wide);
     return { buffer, linear, blocks, embedding, tellTime, tellLabel, read, write, chunks, copy };
-  }
-
-  /** waves(t): sines and cosines of t / T at `width` / 2 frequencies from 1000 down to 0.1. */
-  function wavesOf({ T, width }) {
-    const half = width / 2, frequency = Float64Array.from({ length: half }, (_, k) => 1000 * 10 ** (-4 * k / half));
-    return (t) => {
-      const angle = Array.from(frequency, (f) => t / T * f);
-      return [...angle.map(Math.sin), ...angle.map(Math.cos)];
-    };
   }
 
   const TIME = ["time.layers.0", "time.layers.2"];

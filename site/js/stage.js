@@ -45,6 +45,8 @@
     prior.forEach((p, k) => panel.line([k - 0.45, p, k + 0.45, p], { width: 2 }));
   }
 
+  const highest = (values) => values.reduce((top, value) => Math.max(top, value), -Infinity);
+
   /** The length of the longest of vectors that lie one after the other. */
   function longestOf(field) {
     let longest = 0;
@@ -55,7 +57,7 @@
   }
 
   Object.assign(cfgedu, {
-    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, strip, classBars, longestOf, scenes: {},
-    demos: {},
+    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, strip, classBars, highest, longestOf,
+    scenes: {}, demos: {},
   });
 })();

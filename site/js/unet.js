@@ -4,7 +4,7 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const { silu, oneByOne, NULL } = cfgedu;
+  const { silu, oneByOne, valueAt, NULL } = cfgedu;
   const sum = (a, b) => a.map((u, i) => u + b[i]);
 
   // ---------------------------------------------------------------- parts of the U-Net
@@ -100,15 +100,10 @@
 
   // ---------------------------------------------------------------- networks
 
-  /** t -> sines and cosines of t / T, then two layers. */
-  function timeEmbedding(net, T, width) {
-    const [first, second] = [net.linear("time.layers.0"), net.linear("time.layers.2")], half = width / 2;
-    return (t) => {
-      const angle = Float64Array.from({ length: half }, (_, i) => t / T * 1000 * 10 ** (-4 * i / half));
-      return second(first(Float64Array.from({ length: width }, (_, i) => (
-        i < half ? Math.sin(angle[i]) : Math.cos(angle[i - half])
-      ))).map(silu));
-    };
+  /** t -> its waves, then two layers. */
+  function timeEmbedding(net, config) {
+    const [first, second] = [net.linear("time.layers.0"), net.linear("time.layers.2")], waves = cfgedu.wavesOf(config);
+    return (t) => second(first(waves(t)).map(silu));
   }
 
   /** eps = sqrt(1 - a) x + sqrt(a) v,   a = exp(-0.1 u - 9.95 u^2),   u = t / T */
@@ -129,11 +124,10 @@
     const net = cfgedu.layers(tensors, fast), widths = mults.map((factor) => factor * width);
     const block = 2 ** mults.length, frame = Math.ceil(side / block) * block;
     const { data: rows } = net.tensor("label.weight");
-    const condition = 2 * width, time = timeEmbedding(net, T, width), encode = encoder(net, side, frame, widths);
+    const condition = 2 * width, time = timeEmbedding(net, about.config), encode = encoder(net, side, frame, widths);
     const names = twin ? ["decoder_un", "decoder_cond"] : ["decoder"];
     const decode = names.map((name) => decoder(net, name, side, frame, widths));
     const labelled = (y) => rows.subarray((y + 1) * condition, (y + 2) * condition), size = side * side;
-    const labelOf = (y, k) => (typeof y === "number" ? y : y[k]);
 
     function alone(x, t, y) {
       const c = sum(time(t), labelled(y)).map(silu);
@@ -149,12 +143,12 @@
     }
 
     const model = (x, t, y) => oneByOne(x, size, (own, k) => (
-      twin ? twins(own, t, labelOf(y, k), false)[1] : alone(own, t, labelOf(y, k))
+      twin ? twins(own, t, valueAt(y, k), false)[1] : alone(own, t, valueAt(y, k))
     ));
     if (twin) {
       model.pair = (x, t, y) => {
         const pairs = Array.from({ length: x.length / size }, (_, k) => (
-          twins(x.subarray(k * size, k * size + size), t, labelOf(y, k), true)
+          twins(x.subarray(k * size, k * size + size), t, valueAt(y, k), true)
         ));
         return [0, 1].map((which) => oneByOne(x, size, (_, k) => pairs[k][which]));
       };

@@ -168,9 +168,8 @@
     return top;
   }
 
-  function labelOf(y, i) {
-    return typeof y === "number" ? y : y[i];
-  }
+  /** The one number for all points, or the i-th of an array. */
+  const valueAt = (value, i) => (typeof value === "number" ? value : value[i]);
 
   /** log p_t(x given y) (B,), normalised; log p_t(x) where y is NULL. a = a_t; 1 is clean data. */
   function logProb(mixture, x, y, a = 1) {
@@ -178,7 +177,7 @@
     const log = new Float64Array(x.length / mixture.D), constant = mixture.D / 2 * Math.log(2 * Math.PI);
     for (let i = 0; i < log.length; i++) {
       logDensities(mixture, level, x, i, density);
-      log[i] = logSumExp(density, mixture.logWeight[labelOf(y, i) + 1]) - constant;
+      log[i] = logSumExp(density, mixture.logWeight[valueAt(y, i) + 1]) - constant;
     }
     return log;
   }
@@ -229,10 +228,10 @@
     function predict(x, t, labels) {
       const eps = labels.map(() => new Float64Array(x.length));
       for (let i = 0; i < x.length / D; i++) {
-        const level = levelOf(typeof t === "number" ? t : t[i]);
+        const level = levelOf(valueAt(t, i));
         logDensities(mixture, level, x, i, density);
         for (let k = 0; k < labels.length; k++) {
-          write(eps[k], level, x, i, logWeight[labelOf(labels[k], i) + 1]);
+          write(eps[k], level, x, i, logWeight[valueAt(labels[k], i) + 1]);
         }
       }
       return eps;
@@ -274,7 +273,7 @@
   }
 
   Object.assign(cfgedu, {
-    NULL, linspace, makeSchedule, timesOf, evenAngles, linear, cosine, straight, makeMixture, logProb, posterior,
-    atLevel, logDensities, denoiser, draw, drawX0,
+    NULL, valueAt, linspace, makeSchedule, timesOf, evenAngles, linear, cosine, straight, makeMixture, logProb,
+    posterior, atLevel, logDensities, denoiser, draw, drawX0,
   });
 })();

@@ -72,7 +72,7 @@
         left.frame();
         right.line(curve, { color: UN });
         right.dots(curve, { color: UN, radius: 2 });
-        right.dots(curve.slice(0, 2), { color: "#FFFFFF", radius: 4, edge: UN });
+        right.marks(curve.slice(0, 2), "s", { color: "#FFFFFF", edge: UN });
         right.dots([lost, share], { radius: 4.5 });
         right.frame();
       }
@@ -136,7 +136,7 @@
         xlabel: "share of the class that is lost", ylabel: "share off the data", title: "strays against lost branches",
         legend: [
           { label: "r = 1, 1.5, 2, 3, 4, 5", form: "line-dot", color: UN, size: 2.5, width: 1.2 },
-          { label: "r = 1", form: "dot", color: UN, fill: "#FFFFFF", edge: UN },
+          { label: "r = 1", form: "s", color: UN, fill: "#FFFFFF", width: 1.2 },
           { label: "this cloud", form: "dot", color: GUIDED },
         ],
       },

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { NULL, G, LIM, color, grid, plane, say } = cfgedu;
+  const { NULL, G, LIM, color, grid, plane, highest, say } = cfgedu;
   const POINTS = 300, PATHS = 30, STEPS = 32, PIXELS = 61;
   const WIDE = 3.4; // half of the left window, so that all of the far mode is seen, where guidance drives it too
   const BETWEEN = -0.95; // the first coordinate half way between the two modes of class 0
@@ -45,7 +45,7 @@
     /** The outline at which the density of a class, tilted with r, has a tenth of its peak. */
     function level(label, r) {
       const log = logs[label].map((p, k) => p + (r - 1) * (p - logs[2][k])); // log p(y given x), up to a constant
-      const top = log.reduce((high, value) => Math.max(high, value));
+      const top = highest(log);
       return cfgedu.contour(log.map((p) => Math.exp(p - top)), PIXELS, 0.1, [-WIDE, WIDE, -WIDE, WIDE]);
     }
 

@@ -33,7 +33,10 @@
 
     return ({ label, r, steps, seed, clip }) => {
       const { x, features, p } = drawn(label, r, steps, seed, clip), { K } = judge;
-      const guess = Array.from({ length: COUNT }, (_, i) => highest(p.subarray(K * i, K * i + K)));
+      const guess = Array.from({ length: COUNT }, (_, i) => {
+        const own = p.subarray(K * i, K * i + K);
+        return own.indexOf(Math.max(...own));
+      });
       const agree = guess.filter((k) => k === label).length, atOne = drawn(label, 1, steps, seed, clip).features;
       const text = say(
         "class {label}, r = {r:.1f}, {steps} steps: the judge agrees on {right} of {count}; diversity {spread:.1f} " +
@@ -59,11 +62,6 @@
       const most = Math.max(...guess.map((k) => guess.filter((other) => other === k).length));
       return { text, draw, found: { agree, most } };
     };
-  }
-
-  /** The place of the highest value. */
-  function highest(values) {
-    return values.reduce((best, value, k) => (value > values[best] ? k : best), 0);
   }
 
   /** The upper left corner of the i-th digit on the sheet, whose y runs upwards from its lower edge. */

@@ -26,10 +26,7 @@
     const { shape: [, width], data } = named["model.label.weight"], net = cfgedu.workshop(named, { dim: 2, width });
     const rows = shared ? Float32Array.of(...data.subarray(0, width), ...data.subarray(0, -width)) : data;
     const frequency = Array.from({ length: 16 }, (_, k) => 10 ** (2 * k / 15));
-    const told = net.embedding((t) => {
-      const angle = frequency.map((f) => t / T * f);
-      return [...angle.map(Math.sin), ...angle.map(Math.cos)];
-    }, ["time"]);
+    const told = net.embedding(cfgedu.wavesOf({ T }, frequency), ["time"]);
     return cfgedu.residual(net, told, rows, net.blocks("layers", 3));
   }
 

@@ -3,7 +3,9 @@
 
 (function () {
   "use strict";
-  const { CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, fixed, general, say } = cfgedu;
+  const {
+    CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, longestOf, fixed, general, say,
+  } = cfgedu;
   const ARROWS = 15, PIXELS = 61; // arrows and pixels a side
   const LONGEST = 0.55, POINTER = 0.7; // drawn lengths: the longest arrow of g, and the guided score's direction
 
@@ -49,10 +51,7 @@
     LEVELS.forEach((level, k) => cfgedu.contour(p, PIXELS, level).forEach((line) => (
       panel.line(line, { color: INK, width: 1.1, dash: DASHES[k] })
     )));
-    let longest = 0;
-    for (let i = 0; i < field.length; i += 2) {
-      longest = Math.max(longest, Math.hypot(field[i], field[i + 1]));
-    }
+    const longest = longestOf(field);
     panel.arrows(points, field.map((g) => LONGEST / longest * g), { color: G });
     panel.marks(centre, "x", { size: 4, width: 2 });
     const scale = POINTER / Math.max(length(guided), 1e-12);

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { NULL, CLASSES, UN, GUIDED, color, say } = cfgedu;
+  const { NULL, UN, GUIDED, color, say } = cfgedu;
   const DRAWS = 300, SAMPLES = 4000; // targets drawn at the point; samples behind each bucket's floor
   const EDGES = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1]; // of the buckets, as shares of T
   const DSM = "#B5893C", EPS = "#332288"; // no class's colours

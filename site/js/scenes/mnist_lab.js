@@ -167,7 +167,7 @@
     panels: [
       {
         x: [-1, SHEET[0] + 1], y: [-1, SHEET[1] + 1], ratio: (SHEET[0] + 2) / (SHEET[1] + 2), bare: true,
-        legend: [{ label: "framed: the other digit that the judge sees", form: "area", color: WRONG, alpha: 1 }],
+        xlabel: "in orange: the other digit that the judge sees",
       },
       {
         x: [-0.6, 9.6], y: [0, 1.02], ratio: 1.3, title: "what the judge sees (blue: asked for)", xlabel: "digit",

@@ -4,12 +4,10 @@
 
 (function () {
   "use strict";
-  const { NULL, GUIDED, INK, rgb, grid, plane, fixed, say } = cfgedu;
+  const { NULL, GUIDED, INK, rgb, grid, plane, highest, fixed, say } = cfgedu;
   const WORLDS = { islands: "islands", "two Gaussians": "twoGaussians", spirals: "spirals", branches: "branches" };
   const ARROWS = 15, PIXELS = 71, LONGEST = 0.55, DEPTH = 7;
   const BELIEF = "#56B4E9", MEAN = "#F0E442"; // p(x_0 given x_t), its mean
-
-  const highest = (values) => values.reduce((top, value) => Math.max(top, value), -Infinity);
 
   /** From 0 to 1: white where the log-density lies DEPTH below its peak. */
   function grey(log) {

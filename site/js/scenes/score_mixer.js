@@ -3,7 +3,7 @@
 
 (function () {
   "use strict";
-  const { NULL, CLASSES, UN, GUIDED, rgb, color, grid, plane, say } = cfgedu;
+  const { NULL, CLASSES, UN, GUIDED, rgb, color, grid, plane, highest, say } = cfgedu;
   const PIXELS = 71, LENGTH = 0.5, DEPTH = 5; // pixels a side; drawn length of an arrow of eps length 1; of the shade
   const MARKS = [["o", 7, "mean weighted by $p(c|x_t)$"], ["x", 4.5, "mean weighted by the prior $p(c)$"],
     ["+", 6, "plain average"]];
@@ -18,7 +18,7 @@
     function colors(t) {
       if (last.t !== t) {
         const a = schedule.alphaBar[t], log = cfgedu.logProb(mixture, pixels, NULL, a);
-        const p = cfgedu.posterior(mixture, pixels, a), top = log.reduce((high, value) => Math.max(high, value));
+        const p = cfgedu.posterior(mixture, pixels, a), top = highest(log);
         const shown = Float64Array.from({ length: 3 * log.length }, (_, i) => {
           const k = Math.floor(i / 3), shade = 0.75 * Math.max(0, 1 + (log[k] - top) / DEPTH);
           const mixed = tint.reduce((sum, c, y) => sum + p[K * k + y] * c[i % 3], 0);

@@ -2,7 +2,7 @@
 
 (function () {
   "use strict";
-  const { GUIDED, INK, LIM, color, grid, plane, fixed, say } = cfgedu;
+  const { GUIDED, INK, LIM, color, grid, plane, highest, fixed, say } = cfgedu;
   const POINTS = 256, STEPS = 32, PIXELS = 51, LEVELS = [0.02, 0.25, 0.7]; // fractions of the tilted density's peak
   const THIRD = {
     DDPM: cfgedu.ddpmStep,
@@ -78,7 +78,7 @@
 
       function draw(panels) {
         const log = cfgedu.logProb(mixture, pixels, label).map((p, k) => p + (r - 1) * Math.log(seen[K * k + label]));
-        const top = log.reduce((high, value) => Math.max(high, value)), tilted = log.map((p) => Math.exp(p - top));
+        const top = highest(log), tilted = log.map((p) => Math.exp(p - top));
         const outlines = LEVELS.map((level) => cfgedu.contour(tilted, PIXELS, level));
         panels.forEach((panel, k) => {
           const { mean, variance } = islands[k], row = [["mean", mean[0], 2], ["var along", variance[0], 3],
