@@ -11,7 +11,10 @@ SEEN = "all => all.filter((element) => element.offsetParent).map((element) => el
 
 
 @with_the_extra
-@pytest.mark.parametrize(("asked", "shown"), [("", 17), ("?demos=06", ["06"]), ("?demos=06,11", ["06", "11"])])
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [("", 18), ("?demos=06", ["06"]), ("?demos=08", ["08", "08"]), ("?demos=06,11", ["06", "11"])],
+)
 def test_the_address_chooses_demos(every, browser, asked, shown):
     page = browser.new_page()
     page.goto((every[0] / "gallery.html").as_uri() + asked)

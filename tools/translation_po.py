@@ -22,7 +22,6 @@ from cfgedu.language import PLACE, is_plain, known, phrase, speak, translated
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
 from tools import site_data
-from tools.site_data import described
 from tools.translation_rules import numbers
 from tools.translation_strings import ROOT, of_script, strings
 
@@ -117,7 +116,7 @@ def compiled(language: str, root: Path = ROOT) -> bytes:
 
 def labels() -> Iterator[str]:
     """What the page shows of all demos: their words for the picture, controls, options, presets."""
-    for demo in (described(site_data.demo(name)) for name in site_data.DEMOS):
+    for demo in site_data.every().values():
         yield from (demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"]))
         yield from (text for control in demo["controls"] for text, _ in control.get("options", ()))
 
