@@ -1,5 +1,6 @@
 """Networks are trained in the page as the package trains them: first weights, losses, gradients, steps and averages."""
 
+import json
 import re
 from functools import cache
 
@@ -15,10 +16,12 @@ from cfgedu.protocol import NULL, seeded
 from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.training import train
-from tests.site import ROOT, ask, bare_page, needs_node, planted, wrong
+from tests.site import ROOT, Reader, ask, bare_page, needs_node, planted, wrong
 from tests.test_site_scenes import same
 from tools.site_alone import ALONE
+from tools.site_cells import bare_figure
 from tools.site_data import NETS, SCENES, SOURCE, TRAINER, WORLD, alone, data
+from tools.translation_po import labels, of_script, of_the_page, speaking
 
 SCRIPTS = [SOURCE / script for script in dict.fromkeys((*WORLD, *NETS, *TRAINER[:1], *SCENES))]
 LAYERS = ("time.layers.0", "time.layers.2", "inlet", "blocks.0", "blocks.1", "blocks.2", "outlet")
@@ -124,6 +127,7 @@ STATES = [
     {"p_drop": 0.5, "steps": 60, "seed": 3},
     {"p_drop": 0.0, "steps": 100, "seed": 9},
     {"p_drop": 1.0, "steps": 40, "seed": 1},
+    {"p_drop": 0.1, "steps": 1200, "seed": 0},
 ]
 
 
@@ -210,6 +214,18 @@ def test_a_page_answers_while_a_network_trains(browser, tmp_path):
     assert page.evaluate(LONGEST) < 250
     page.locator(".cfgedu-readout", has_text="step 1200 of 1200").wait_for()
     page.close()
+
+
+def test_its_words_come_with_its_figure():
+    """All of them, in Korean; in English it needs none."""
+    assert "data-words" not in bare_figure("training")
+    with speaking("ko"):
+        (figure,) = Reader(bare_figure("training")).all("figure")
+    words = json.loads(figure["data-words"])
+    texts = [*of_script(SOURCE / "scenes/training.js"), *labels([alone(ALONE["training"]())])]
+    assert {text for text in texts if text not in words} == {"p_drop"}
+    assert all(re.search("[가-힣]", text) for text in words.values())
+    assert not any(text in of_the_page("ko") for text in words)
 
 
 def test_it_stands_in_its_lesson():

@@ -14,6 +14,7 @@ from cfgedu.language import phrase
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
 from tools.site_alone import ALONE
+from tools.translation_po import of_alone
 
 Picture = namedtuple("Picture", "address width height")  # its address in the page, its size on the page in pixels
 
@@ -76,8 +77,10 @@ def demo_figure(demo, picture, **more):
 
 
 def bare_figure(name, **more):
-    """The place of a demo that the pages have alone, of which no picture is stored."""
-    given = attributes(class_="cfgedu-demo", data_demo=name, **more)
+    """The place of a demo that the pages have alone, of which no picture is stored, with its words."""
+    words = of_alone(name)
+    spoken = {"data_words": json.dumps(words, ensure_ascii=False)} if words else {}
+    given = attributes(class_="cfgedu-demo", data_demo=name, **spoken, **more)
     return f"<figure{given}><figcaption>{phrase(BARE)}</figcaption></figure>"
 
 

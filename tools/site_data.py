@@ -53,10 +53,11 @@ WORLD += LOADERS
 # What computes in the page with small networks: packed into one script, which comes with them.
 NETS = ("gemm.js", "layers.js", "judge.js", "nets.js")
 WITH_NETS = ("dropout_explorer", "twin_heads", "digits_lab", "baselines", "gallery")
-TRAINER = ("trainer.js", "scenes/training.js")  # what trains them: a scene that comes with its code, beside NETS
+# What trains them, and the scenes of the demos that the pages have alone: packed into one script too.
+TRAINER = ("trainer.js", *(f"scenes/{name}.js" for name in ALONE))
 # What computes beside the page, and what of the world it uses: packed into one script, for a worker.
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
-WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
+WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", *BESIDE)
 SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", "fields.js", *(f"scenes/{name}.js" for name in LIVE))
 SCRIPTS = (*WORLD, *SCENES, "state.js", "mount.js")  # in the order in which a page has to load them
 ONLY = {  # scripts that a page loads for these demos alone
@@ -119,8 +120,6 @@ def described(live: LiveFigure) -> dict:
 
 def alone(one: Alone) -> dict:
     """A demo that the pages have alone as plain data."""
-    steps = one.controls[one.play]
-    values = [*range(steps.min, steps.max + 1, steps.step)]
     return {
         "cell": one.cell,
         "alt": one.alt,
@@ -128,14 +127,9 @@ def alone(one: Alone) -> dict:
         "start": {name: widget.value for name, widget in one.controls.items()},
         "controls": [control(name, widget) for name, widget in one.controls.items()],
         "presets": {},
-        "play": {"name": one.play, "label": steps.description, "values": values, "on": True},
+        "play": {"name": one.play, "label": one.controls[one.play].description, "on": True},
         "drag": [],
     }
-
-
-def every() -> dict[str, dict]:
-    """{name: all demos of the pages as plain data}."""
-    return {name: described(demo(name)) for name in DEMOS} | {name: alone(make()) for name, make in ALONE.items()}
 
 
 def needs(name: str) -> dict[str, int]:
@@ -152,8 +146,8 @@ def data(name: str) -> str:
 
 
 def lean(script: str) -> str:
-    """A script without the lines of its comments and without indentation, half the bytes of the page."""
-    lines = map(str.strip, script.splitlines())
+    """A script without comments and indentation, half the bytes of the page; in its texts, no // stands by itself."""
+    lines = (line.partition(" // ")[0].strip() for line in script.splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith(("//", "/*", "*")))
 
 

@@ -22,6 +22,8 @@ from cfgedu.language import PLACE, is_plain, known, phrase, speak, translated
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
 from tools import site_data
+from tools.site_alone import ALONE
+from tools.site_data import described
 from tools.translation_rules import numbers
 from tools.translation_strings import ROOT, of_script, strings
 
@@ -114,21 +116,32 @@ def compiled(language: str, root: Path = ROOT) -> bytes:
     return written.getvalue()
 
 
-def labels() -> Iterator[str]:
-    """What the page shows of all demos: their words for the picture, controls, options, presets."""
-    for demo in site_data.every().values():
+def labels(demos=None) -> Iterator[str]:
+    """What the page shows of demos, of all that notebooks have: words for the picture, controls, options, presets."""
+    for demo in demos or (described(site_data.demo(name)) for name in site_data.DEMOS):
         yield from (demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"]))
         yield from (text for control in demo["controls"] for text, _ in control.get("options", ()))
 
 
 def of_the_page(language: str, root: Path = ROOT) -> str:
-    """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others."""
+    """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others.
+
+    Without those of a demo that the pages have alone, which come with its figure (`of_alone`).
+    """
+    scripts = [path for path in sorted((root / "site/js").rglob("*.js")) if path.stem not in ALONE]
     with speaking(None, root):  # demos made in another language would have its labels
-        texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)] + list(labels())
+        texts = [text for path in scripts for text in of_script(path)] + list(labels())
     with speaking(language, root):
         told = {text: translated(text) for text in texts}
     table = {text: other for text, other in sorted(told.items()) if text != other}
     return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {json.dumps(table, ensure_ascii=False)};\n"
+
+
+def of_alone(name: str, root: Path = ROOT) -> dict[str, str]:
+    """{English: translation} of what such a demo says, in the language that is spoken; what is the same is left out."""
+    with speaking(None, root):
+        texts = [*of_script(root / f"site/js/scenes/{name}.js"), *labels([site_data.alone(ALONE[name]())])]
+    return {text: translated(text) for text in texts if text != translated(text)}
 
 
 @contextmanager

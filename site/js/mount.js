@@ -5,7 +5,7 @@
 //
 // scene.make() gives update(state) -> {text, draw, found, later}; later, where it is there, is a promise, after which
 // the same state is asked for again: what has to be waited for is not there yet. scene.follow(name), where it is there,
-// gives what else changes when a hand moves a control.
+// gives what else changes when a hand moves a control. In data-words, a figure may bring words in another language.
 
 (function () {
   "use strict";
@@ -193,9 +193,11 @@
       return part;
     }
 
-    /** Plays from the first value on; what trains goes on from where it stands. */
+    /** Plays from the first value on; what trains goes on from where it stands, over all values of its control. */
     function begin() {
-      const { values, name: key } = demo.play;
+      const { name: key } = demo.play, { min, max, step } = demo.controls.find((control) => control.name === key);
+      const all = () => Array.from({ length: (max - min) / step + 1 }, (_, i) => min + step * i);
+      const values = trains ? all() : demo.play.values;
       let k = trains ? (values.indexOf(state[key]) + 1) % values.length : 0;
       stop();
       play.textContent = trains ? say("pause") : say("stop");
@@ -234,6 +236,7 @@
   function prepare(figure) {
     const name = figure.dataset.demo, { needs, code } = cfgedu.demos[name], names = Object.keys(needs);
     const bytes = names.reduce((sum, network) => sum + needs[network], 0);
+    cfgedu.words = { ...cfgedu.words, ...JSON.parse(figure.dataset.words || "{}") };
     if (!names.length && !code.length) {
       mount(figure);
       return;
@@ -268,7 +271,7 @@
   /** Demos become live as they come near to what is seen; one that the address speaks of is shown. */
   function mountAll() {
     const figures = [...document.querySelectorAll("figure.cfgedu-demo")];
-    const known = figures.filter(({ dataset: { demo } }) => cfgedu.demos[demo]);
+    const known = figures.filter(({ dataset: { demo } }) => cfgedu.demos[demo]); // its scene may come with its code
     const watch = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((entry) => {
       watch.unobserve(entry.target);
       prepare(entry.target);
@@ -276,7 +279,7 @@
     known.forEach((figure) => watch.observe(figure));
     const meant = known.find(({ dataset: { demo } }) => spokenOf(demo));
     if (meant) {
-      meant.scrollIntoView({ block: "start" });
+      meant.scrollIntoView({ block: "start", behavior: "instant" }); // a page that still loads ends a smooth one
     }
   }
 

@@ -111,13 +111,13 @@
         )
       ),
       told: (_, { share }) => say(
-        "No: it ends at {share:.2g} times the signal, above that of g = 0, with which it began. Nobody has asked this " +
-          "network without a label, and so its answer is arbitrary, however long it trains.",
+        "No: it ends at {share:.2g} times the signal, above that of g = 0, with which it began. Nobody has asked " +
+          "this network without a label, and so its answer is arbitrary, however long it trains.",
         { share },
       ),
     },
     panels: cfgedu.fieldPanels([-2, -1, 0], {
-      x: [0, STEPS], y: [3e-3, 2], xlabel: "training step", xticks: [0, 400, 800, 1200],
+      x: [-20, STEPS + 20], y: [3e-3, 2], xlabel: "training step", xticks: [0, 400, 800, 1200],
     }),
   };
 })();
