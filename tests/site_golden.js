@@ -37,6 +37,21 @@ function digest({ shape, data }) {
   return [...shape, data[0], data.at(-1), data.reduce((sum, value, i) => sum + value * (i % 97 + 1), 0)];
 }
 
+/** A trainer, and where its sets hold the numbers that torch has, in torch's order: the table, then W and b by layer. */
+function training(fast) {
+  const trainer = cfgedu.trainer(once("islands"), once("linear"), { fast });
+  const order = Array.from({ length: trainer.layers[0].w }, (_, k) => k);
+  trainer.layers.forEach(({ from, to, inner, w, b }) => {
+    for (let o = 0; o < to; o++) {
+      for (let i = 0; i < from; i++) {
+        order.push(w + (o - o % 8) * inner + i * 8 + o % 8);
+      }
+    }
+    order.push(...Array.from({ length: to }, (_, o) => b + o));
+  });
+  return { ...trainer, order, numbers: (set) => order.map((at) => trainer.sets[set][at]) };
+}
+
 const answers = {
   schedule: ({ schedule }) => once(schedule).alphaBar,
   grid: ({ schedule, steps }) => once(schedule).grid(steps),
@@ -148,6 +163,25 @@ const answers = {
   autoguided: ({ un, cond, r, x, t, y }) => {
     return cfgedu.guided(cfgedu.twoModels(...[un, cond].map((name) => cfgedu.mlp(networks[name]))), r)(points(x), t, y);
   },
+  begun: ({ seed }) => {
+    const { begin, numbers } = training();
+    begin(seed);
+    return numbers("W");
+  },
+  slopes: ({ name, x, t, y, eps, fast }) => {
+    const { layers, sets, order, slopes, numbers } = training(fast), { tensors } = networks[name];
+    const parts = ["label.weight", ...layers.flatMap((layer) => [`${layer.name}.weight`, `${layer.name}.bias`])];
+    parts.flatMap((part) => [...tensors[`model.${part}`].data]).forEach((value, k) => (sets.W[order[k]] = value));
+    return [slopes(points(x), t, y, points(eps)), ...numbers("G")];
+  },
+  trained: ({ seed, p_drop: rate, steps, x, t, y, fast }) => {
+    const { begin, step, numbers, model } = training(fast);
+    begin(seed);
+    const taken = Array.from({ length: steps }, () => step(rate));
+    const hidden = taken.reduce((sum, { dropped }) => sum + dropped, 0);
+    return [...taken.map(({ loss }) => loss), hidden, ...numbers("E"), ...model(points(x), t, y)];
+  },
+  code: ({ scene, state }) => cfgedu.codeOf(scene, cfgedu.demos[scene], state),
   readout: async ({ scene, state }) => (await frameOf(scene, state)).text,
   goal: async ({ scene, state }) => {
     const { goal } = cfgedu.scenes[scene], { found } = await frameOf(scene, state);

@@ -4,14 +4,17 @@ import threading
 
 import pytest
 
-from tests.site import with_the_extra
+from tests.site import OTHERS, with_the_extra
 from tools import play
 
 SEEN = "all => all.filter((element) => element.offsetParent).map((element) => element.textContent.slice(0, 2))"
 
 
 @with_the_extra
-@pytest.mark.parametrize(("asked", "shown"), [("", 17), ("?demos=06", ["06"]), ("?demos=06,11", ["06", "11"])])
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [("", 18), ("?demos=06", ["06"]), ("?demos=08", ["08", "08"]), ("?demos=06,11", ["06", "11"])],
+)
 def test_the_address_chooses_demos(every, browser, asked, shown):
     page = browser.new_page()
     page.goto((every[0] / "gallery.html").as_uri() + asked)
@@ -19,6 +22,17 @@ def test_the_address_chooses_demos(every, browser, asked, shown):
     thumbs = page.eval_on_selector_all(".cfgedu-thumb span", SEEN)
     assert (len(numbers) if asked == "" else numbers) == shown
     assert thumbs == ([] if len(numbers) == 1 else numbers)
+    page.close()
+
+
+@with_the_extra
+@pytest.mark.parametrize("folder", ["", *(f"{language}/" for language in OTHERS)])
+def test_an_address_shows_its_demo_deep_in_a_page(every, browser, folder):
+    page = browser.new_page()
+    address = (every[0] / f"{folder}notebooks/08_condition_dropout.html").as_uri()
+    page.goto(f"{address}#training.p_drop=0.5")
+    page.locator("figure[data-demo=training] .cfgedu-readout", has_text="p_drop = 0.5").wait_for()
+    assert 0 <= page.locator("figure[data-demo=training]").bounding_box()["y"] < 400
     page.close()
 
 

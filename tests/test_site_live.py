@@ -1,9 +1,11 @@
 """The live demos of the web edition in a browser, from a file, as a hand, a keyboard and an address move them."""
 
+import re
+
 import pytest
 
 from tests.site import bare_page
-from tools.site_data import DEMOS, NEEDS
+from tools.site_data import LIVE, NEEDS
 
 SEEN = 25  # of 255: a change of a colour that is seen
 START = {  # in which every control matters
@@ -11,13 +13,14 @@ START = {  # in which every control matters
     "trajectory_player": "sampler=DDIM",  # no other sampler has an eta
     "contested_mode": "method=rescaled, x0",  # plain guidance does not feel that the world is turned
     "mnist_lab": "steps=2",  # a step takes a tenth of a second
+    "training": "steps=60",  # at step 0 all networks say the same
 }
 CHANGES = {"scales": "r=4", "guidance_vector": "r=5&guidance_vector.t=400", "loss_explorer": "label=1"}
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    return bare_page(tmp_path_factory.mktemp("site"), DEMOS).as_uri()
+    return bare_page(tmp_path_factory.mktemp("site"), LIVE).as_uri()
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def go(page, figure, name, changes):
     return told(page, figure)
 
 
-@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("name", LIVE)
 def test_every_control_answers_the_keyboard(opened, name):
     page = opened()
     figure = live(page, name)
@@ -109,7 +112,7 @@ def test_every_control_answers_the_keyboard(opened, name):
         assert change(figure) > SEEN, f"{control.get_attribute('id')} does not go back"
 
 
-@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("name", LIVE)
 def test_reset_brings_the_first_picture_back(opened, name):
     page = opened()
     figure = live(page, name)
@@ -229,6 +232,29 @@ def test_a_hand_ends_the_playing(opened):
     assert told(page, figure) == start
 
 
+def test_a_network_trains_pauses_and_goes_on(opened):
+    page = opened()
+    figure = live(page, "training")
+    press = lambda name: figure.get_by_role("button", name=name, exact=True).press("Enter")
+    share = lambda: float(re.search(r"([\d.]+) times the signal", told(page, figure))[1])
+    steps = "Number(document.querySelector('#cfgedu-training-steps').value)"
+    assert share() == 1  # at first g is 0
+    press("train")
+    page.wait_for_function(f"{steps} >= 150")
+    press("pause")
+    assert share() < 0.7
+    paused, at = told(page, figure), page.evaluate(steps)
+    page.wait_for_timeout(300)
+    assert (told(page, figure), page.evaluate(steps)) == (paused, at)
+    press("train")
+    page.wait_for_function(f"{steps} > {at}")
+    assert page.evaluate(steps) < at + 150  # it goes on from there
+    go(page, figure, "training", "steps=400&training.p_drop=0.1")
+    assert share() < 0.4
+    figure.locator("#cfgedu-training-p_drop").press("ArrowRight")
+    assert (share(), page.evaluate(steps)) == (1, 0)  # another network begins at its beginning
+
+
 def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):
     page = opened()
     figure = live(page, "scales")
@@ -243,7 +269,7 @@ def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):
 @pytest.mark.parametrize("width", [390, 320])
 def test_nothing_is_wider_than_a_phone(opened, width):
     page = opened(width=width)
-    for name in DEMOS:
+    for name in LIVE:
         figure = live(page, name)
         assert figure.locator("canvas").bounding_box()["width"] <= width
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from cfgedu.samplers import SAMPLERS
 from tests.site import ROOT, ask, needs_node
-from tools.site_data import BESIDE, DEMOS, NETS, ONLY, SCENES, SOURCE, WORLD, demo, lean, scripts_of
-from tools.translation_po import labels, of_the_page, speaking
+from tools.site_data import BESIDE, DEMOS, LIVE, NETS, ONLY, SCENES, SOURCE, TRAINER, WORLD, demo, lean, scripts_of
+from tools.translation_po import every_label, of_the_page, speaking
 
 STATES = 40
 SCRIPTS = [ROOT / "site/js" / script for script in (*WORLD, *dict.fromkeys((*BESIDE, *NETS)), *SCENES)]
@@ -94,7 +94,7 @@ def korean_words() -> str:
 
 def test_every_label_has_its_korean_words():
     words = json.loads(korean_words().partition(".words = ")[2].removesuffix(";\n"))
-    english = {text for text in labels() if re.search("[a-z]{3}", text) and text not in words}
+    english = {text for text in every_label() if re.search("[a-z]{3}", text) and text not in words}
     assert english <= {
         "linear",
         "cosine",
@@ -138,12 +138,14 @@ def test_a_goal_can_be_reached_and_is_not_at_the_start(name):
         assert not re.search("undefined|NaN|Infinity", words), words
 
 
-@pytest.mark.parametrize("script", ["contour.js", "variants.js"])
+@pytest.mark.parametrize("script", ["contour.js", "fields.js", "variants.js"])
 def test_a_script_is_loaded_for_the_scenes_that_use_it(script):
     """What a script hands over, in the sources of the scenes, by its name or taken out of cfgedu."""
     names = "|".join(re.search(r"Object\.assign\(cfgedu, \{(.*?)\}\)", text_of(script), re.DOTALL)[1].split(", "))
     use = re.compile(rf"cfgedu\.(?:{names.strip()})\b|const \{{[^}}]*\b(?:{names.strip()})\b[^}}]*\}} = cfgedu;")
-    assert {name for name in DEMOS if use.search(text_of(f"scenes/{name}.js"))} == set(ONLY[script])
+    through = {name: text_of("fields.js") for name in ONLY["fields.js"]}  # a script that uses others
+    texts = {name: text_of(f"scenes/{name}.js") + through.get(name, "") for name in LIVE}
+    assert {name for name, text in texts.items() if use.search(text)} == set(ONLY[script])
 
 
 def text_of(script):
@@ -152,10 +154,12 @@ def text_of(script):
 
 def test_a_page_loads_little():
     """Compressed, the code of a page with one demo."""
-    for name in DEMOS:
+    for name in LIVE:
         paths = [SOURCE / script for script in scripts_of([name])]
         code = "".join(lean(path.read_text(encoding="utf-8")) for path in paths)
         assert len(gzip.compress(code.encode())) < 20_000, name
     assert scripts_of(["unknown"]) == []
     code = "".join(lean(text_of(script)) for script in NETS)
     assert len(gzip.compress(code.encode())) < 8_000  # what comes with small networks
+    code = "".join(lean(text_of(script)) for script in TRAINER)
+    assert len(gzip.compress(code.encode())) < 6_000

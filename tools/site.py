@@ -25,7 +25,7 @@ from PIL import Image
 from cfgedu.language import speak
 from cfgedu.saving import DEMO
 from tools import translation, translation_po
-from tools.site_cells import Picture, demo_figure, demos_of, lesson, minutes_of, solutions
+from tools.site_cells import Picture, alone_in, demo_figure, demos_of, lesson, minutes_of, solutions
 from tools.site_data import WORDS, write_scripts
 from tools.site_pages import front, gallery, headings_of, questions, rows, sections, sheet, solutions_list, symbols
 from tools.student import bare
@@ -147,6 +147,8 @@ def pages(root, jobs, texts=None):
             shown = drawn[cell.id]._replace(address=above + drawn[cell.id].address)
             told, demo = cell.metadata["demo"], output.data[DEMO]
             entries.append((name[:2], titles[name], f"notebooks/{name}", told, demo, shown))
+        for demo, one in alone_in(name).items():
+            entries.append((name[:2], titles[name], f"notebooks/{name}", one.told, {"demo": demo}, None))
     for name, notebook in answers.items():
         picture = painter(jobs, f"solutions-{name}", f"../../{above}", {})
         with way_back(f"solutions/{name}"):

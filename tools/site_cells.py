@@ -13,11 +13,14 @@ from collections import namedtuple
 from cfgedu.language import phrase
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
+from tools.site_alone import ALONE
+from tools.translation_po import of_alone
 
 Picture = namedtuple("Picture", "address width height")  # its address in the page, its size on the page in pixels
 
 # What a demo says here as long as no script has made it live.
 CAPTION = "The picture of a demo. In the notebook its controls move it."
+BARE = "A demo of this page alone: without scripts there is nothing to see of it."
 EXERCISE = re.compile(r"^\*\*(\d+)\. (.+?)\*\*", re.MULTILINE)
 SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 YOUR_TURN = "# your turn"
@@ -71,6 +74,14 @@ def demo_figure(demo, picture, **more):
     state = json.dumps(demo["state"], ensure_ascii=False)
     given = attributes(class_="cfgedu-demo", data_demo=demo["demo"], data_state=state, **more)
     return f"<figure{given}>{image(picture, alt_of(demo))}<figcaption>{phrase(CAPTION)}</figcaption></figure>"
+
+
+def bare_figure(name, **more):
+    """The place of a demo that the pages have alone, of which no picture is stored, with its words."""
+    words = of_alone(name)
+    spoken = {"data_words": json.dumps(words, ensure_ascii=False)} if words else {}
+    given = attributes(class_="cfgedu-demo", data_demo=name, **spoken, **more)
+    return f"<figure{given}><figcaption>{phrase(BARE)}</figcaption></figure>"
 
 
 def alt_of(demo):
@@ -137,9 +148,15 @@ def demos_of(notebook):
     ]
 
 
+def alone_in(name):
+    """{demo: how it is described} of the demos that the page of a lesson has alone."""
+    made = {demo: make() for demo, make in ALONE.items()}
+    return {demo: one for demo, one in made.items() if one.lesson == name}
+
+
 def lesson(notebook, name, picture, up="../"):
     """The page of a lesson: below its title a way to the notebook itself, after each exercise one to its solution."""
-    number, exercise, parts = name[:2], None, []
+    number, exercise, parts, alone = name[:2], None, [], alone_in(name)
     for place, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             found = EXERCISE.findall(cell.source)
@@ -152,6 +169,9 @@ def lesson(notebook, name, picture, up="../"):
                 address = f"solutions/{name}.html#exercise-{exercise}"
                 words = phrase("Solution of exercise {exercise}", exercise=exercise)
                 parts.append(f'<p class="cfgedu-actions"><a href="{address}">{words}</a></p>')
+        for demo, one in alone.items():
+            if one.after == cell.id:
+                parts += [one.told["words"], bare_figure(demo, id=f"demo-{demo}")]
         if place == 0:
             parts.append(actions(up, f"{name}.ipynb", f'<a href="solutions/{name}.html">{phrase("Solutions")}</a>'))
     return "\n\n".join(parts) + "\n"

@@ -16,6 +16,7 @@ from cfgedu.widgets.gallery import NETWORKS
 from cfgedu.widgets.lab import SHIPPED as LAB
 from cfgedu.widgets.live import LiveFigure
 from cfgedu.widgets.page import panel
+from tools.site_alone import ALONE, Alone
 
 DEMOS = {  # the demos whose scenes are ported and their modules, in the order of the notebooks
     "scales": "scales",
@@ -36,6 +37,7 @@ DEMOS = {  # the demos whose scenes are ported and their modules, in the order o
     "two_attributes": "attributes",
     "gallery": "gallery",
 }
+LIVE = (*DEMOS, *ALONE)  # all that live in pages
 NEEDS = {  # the shipped checkpoints that a demo cannot do without
     "dropout_explorer": tuple(map(shipped_name, RATES)),
     "twin_heads": ("twin-late", "twin-leaky"),
@@ -53,10 +55,12 @@ WORLD += LOADERS
 # What computes in the page with small networks: packed into one script, which comes with them.
 NETS = ("gemm.js", "layers.js", "judge.js", "nets.js")
 WITH_NETS = ("dropout_explorer", "twin_heads", "sampling_lab", "digits_lab", "baselines", "gallery")
+# What trains them, and the scenes of the demos that the pages have alone: packed into one script too.
+TRAINER = ("trainer.js", *(f"scenes/{name}.js" for name in ALONE))
 # What computes beside the page, and what of the world it uses: packed into one script, for a worker.
 BESIDE = ("gemm.js", "layers.js", "judge.js", "unet.js", "digits.js", "worker.js")
-WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", "format.js", "safetensors.js", *BESIDE)
-SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", *(f"scenes/{name}.js" for name in DEMOS))
+WORKER = ("random.js", "world.js", "sampling.js", "metrics.js", *BESIDE)
+SCENES = ("stage.js", "contour.js", "marks.js", "draw.js", "fields.js", *(f"scenes/{name}.js" for name in LIVE))
 SCRIPTS = (*WORLD, *SCENES, "state.js", "mount.js")  # in the order in which a page has to load them
 ONLY = {  # scripts that a page loads for these demos alone
     "contour.js": (
@@ -66,13 +70,13 @@ ONLY = {  # scripts that a page loads for these demos alone
         "sampling_lab",
         "contested_mode",
         "baselines",
+        "training",
     ),
+    "fields.js": ("dropout_explorer", "training"),
     "variants.js": ("contested_mode",),
-    **dict.fromkeys(LOADERS, tuple(NEEDS)),
+    **dict.fromkeys(LOADERS, (*NEEDS, *ALONE)),
     # The MNIST lab leaves all computing to its worker.
-    **dict.fromkeys(
-        ("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js"), (*DEMOS.keys() - {"mnist_lab"},)
-    ),
+    **dict.fromkeys(("random.js", "world.js", "worlds.js", "sampling.js", "metrics.js"), (*{*LIVE} - {"mnist_lab"},)),
 }
 WORDS = "words.js"  # of the pages in another language: what their scripts say
 SOURCE = Path(__file__).resolve().parent.parent / "site/js"
@@ -80,7 +84,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "site/js"
 
 def scripts_of(names) -> list[str]:
     """The scripts, in order, that a page with these demos has to load; none where no scene of them is ported."""
-    shown = {f"scenes/{name}.js" for name in names if name in DEMOS}
+    shown = {f"scenes/{name}.js" for name in names if name in LIVE}
     spared = {script for script, users in ONLY.items() if not set(names) & set(users)}
     wanted = [script for script in SCRIPTS if script not in spared]
     return [script for script in wanted if not script.startswith("scenes/") or script in shown] if shown else []
@@ -116,6 +120,20 @@ def described(live: LiveFigure) -> dict:
     }
 
 
+def alone(one: Alone) -> dict:
+    """A demo that the pages have alone as plain data."""
+    return {
+        "cell": one.cell,
+        "alt": one.alt,
+        "size": one.size,
+        "start": {name: widget.value for name, widget in one.controls.items()},
+        "controls": [control(name, widget) for name, widget in one.controls.items()],
+        "presets": {},
+        "play": {"name": one.play, "label": one.controls[one.play].description, "on": True},
+        "drag": [],
+    }
+
+
 def needs(name: str) -> dict[str, int]:
     """The checkpoints that a demo cannot do without, and their sizes in bytes."""
     return {network: checkpoint_path(network).stat().st_size for network in NEEDS.get(name, ())}
@@ -123,13 +141,15 @@ def needs(name: str) -> dict[str, int]:
 
 def data(name: str) -> str:
     """The line of script that describes a demo."""
-    found = described(demo(name)) | {"needs": needs(name), "code": ["nets"] if name in WITH_NETS else []}
+    found = alone(ALONE[name]()) if name in ALONE else described(demo(name))
+    code = ["nets", "trainer"] if name in ALONE else ["nets"] if name in WITH_NETS else []
+    found |= {"needs": needs(name), "code": code}
     return f"cfgedu.demos.{name} = {json.dumps(found, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
 def lean(script: str) -> str:
-    """A script without the lines of its comments and without indentation, half the bytes of the page."""
-    lines = map(str.strip, script.splitlines())
+    """A script without comments and indentation, half the bytes of the page; in its texts, no // stands by itself."""
+    lines = (line.partition(" // ")[0].strip() for line in script.splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith(("//", "/*", "*")))
 
 
@@ -141,7 +161,8 @@ def packed(name: str, text: str) -> str:
 def write_packed(folder: Path) -> None:
     """The checkpoints that demos need and the worker, each as a script: a page from a folder can load nothing else."""
     joined = lambda scripts: "".join(lean((SOURCE / script).read_text(encoding="utf-8")) for script in scripts)
-    (folder / "nets.js").write_text(joined(NETS) + packed("nets", ""), encoding="utf-8")  # runs as it arrives
+    for name, scripts in {"nets": NETS, "trainer": TRAINER}.items():  # they run as they arrive
+        (folder / f"{name}.js").write_text(joined(scripts) + packed(name, ""), encoding="utf-8")
     texts = {"worker": joined(WORKER)}
     for name in {name for names in (*NEEDS.values(), *LATER.values()) for name in names}:
         texts[name] = base64.b64encode(checkpoint_path(name).read_bytes()).decode()
@@ -152,12 +173,12 @@ def write_packed(folder: Path) -> None:
 def write_scripts(folder: Path) -> None:
     """Everything that live demos need, into a folder: the scripts, lean, with the demos' data; style and networks."""
     for path in [*SOURCE.rglob("*.js"), SOURCE / STYLE]:
-        if path.name in (*BESIDE, *NETS):
+        if path.name in (*BESIDE, *NETS, *TRAINER):
             continue
         place = folder / path.relative_to(SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")
-        text = lean(text) if path.suffix == ".js" else text
-        place.write_text(text + (data(path.stem) if path.stem in DEMOS else ""), encoding="utf-8")
+        text = "" if path.stem in ALONE else lean(text) if path.suffix == ".js" else text
+        place.write_text(text + (data(path.stem) if path.stem in LIVE else ""), encoding="utf-8")
     (folder / "packed").mkdir()
     write_packed(folder / "packed")

@@ -7,7 +7,7 @@ import html
 import re
 
 from cfgedu.language import phrase
-from tools.site_cells import alt_of, anchor, demo_figure, image, links, title_of
+from tools.site_cells import alt_of, anchor, bare_figure, demo_figure, image, links, title_of
 
 ROW = re.compile(r"^\| \[(\d\d) (.+?)\]\((.+?)\.ipynb\) \| (.+) \|$", re.MULTILINE)
 
@@ -99,17 +99,20 @@ def questions(text):
 
 def gallery(entries):
     """All demos, small and then each at its full width: entries holds (number, title, page, told, demo, picture) for
-    each; `told` is {"name": ..., "words": ...}, with what the demo is called and what to try in it.
+    each; `told` is {"name": ..., "words": ...}, with what the demo is called and what to try in it. One that the pages
+    have alone has no picture.
     """
     small, large = [], []
     for number, title, page, told, demo, picture in entries:
-        name, text = f"demo-{number}", html.escape(phrase(told["name"]))
-        shown = f"{image(picture, alt_of(demo))}<span><b>{number} {text}</b> {html.escape(title)}</span>"
+        name = f"demo-{number}" if picture else f"demo-{number}-{demo['demo']}"
+        text = html.escape(phrase(told["name"]))
+        seen = image(picture, alt_of(demo)) if picture else ""
+        shown = f"{seen}<span><b>{number} {text}</b> {html.escape(title)}</span>"
         small.append(f'<a class="cfgedu-thumb" href="#{name}">{shown}</a>')
         where = phrase("Where the text speaks of it")
         place = f'<p class="cfgedu-actions"><a href="{page}.html#demo-{demo["demo"]}">{where}</a></p>'
         large += [f"## {number} {phrase(told['name'])}", anchor(name), phrase(told["words"])]
-        large += [demo_figure(demo, picture), place]
+        large += [demo_figure(demo, picture) if picture else bare_figure(demo["demo"]), place]
     opening = f"# {phrase('All demos')}\n\n" + phrase(
         "The demos of the course, in the order of its notebooks. They are live in the page: move their controls, or "
         "drag a point; *full screen* is for a class or a talk. A demo of large networks loads them when you ask for it."

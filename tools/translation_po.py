@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from cfgedu.language import PLACE, is_plain, known, phrase, speak, translated
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
 from tools import site_data
+from tools.site_alone import ALONE
 from tools.site_data import described
 from tools.translation_rules import numbers
 from tools.translation_strings import ROOT, of_script, strings
@@ -113,25 +115,38 @@ def compiled(language: str, root: Path = ROOT) -> bytes:
     return written.getvalue()
 
 
+def labels(demos) -> Iterator[str]:
+    """What the page shows of demos: words for the picture, controls, options, presets."""
+    for demo in demos:
+        yield from (demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"]))
+        yield from (text for control in demo["controls"] for text, _ in control.get("options", ()))
+
+
 @cache
-def labels() -> tuple[str, ...]:
-    """What the page shows of all demos in English: their words for the picture, controls, options, presets."""
-    found = []
+def every_label() -> tuple[str, ...]:
+    """What it shows of all demos that notebooks have, in English."""
     with speaking(None):  # demos made in another language would have its labels
-        for demo in (described(site_data.demo(name)) for name in site_data.DEMOS):
-            found += [demo["alt"], *demo["presets"], *(control["label"] for control in demo["controls"])]
-            found += [text for control in demo["controls"] for text, _ in control.get("options", ())]
-    return tuple(found)
+        return tuple(labels(described(site_data.demo(name)) for name in site_data.DEMOS))
 
 
 def of_the_page(language: str, root: Path = ROOT) -> str:
-    """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others."""
-    texts = [text for path in sorted((root / "site/js").rglob("*.js")) for text in of_script(path)]
-    texts += labels()
+    """The script that gives the page its words: of its scripts, and of the demos. It is loaded before all others.
+
+    Without those of a demo that the pages have alone, which come with its figure (`of_alone`).
+    """
+    scripts = [path for path in sorted((root / "site/js").rglob("*.js")) if path.stem not in ALONE]
+    texts = [*(text for path in scripts for text in of_script(path)), *every_label()]
     with speaking(language, root):
         told = {text: translated(text) for text in texts}
     table = {text: other for text, other in sorted(told.items()) if text != other}
     return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {json.dumps(table, ensure_ascii=False)};\n"
+
+
+def of_alone(name: str, root: Path = ROOT) -> dict[str, str]:
+    """{English: translation} of what such a demo says, in the language that is spoken; what is the same is left out."""
+    with speaking(None, root):
+        texts = [*of_script(root / f"site/js/scenes/{name}.js"), *labels([site_data.alone(ALONE[name]())])]
+    return {text: translated(text) for text in texts if text != translated(text)}
 
 
 @contextmanager

@@ -37,12 +37,14 @@
   const wanted = new URLSearchParams(location.search).get("demos");
   if (wanted && document.querySelector(".cfgedu-gallery")) {
     const names = wanted.split(",").map((number) => `demo-${number}`);
-    const hide = (element, name) => { element.hidden = !names.includes(name); };
+    const asked = (id) => names.some((name) => id === name || id.startsWith(`${name}-`));
+    const hide = (element, id) => { element.hidden = !asked(id); };
     document.querySelectorAll("a.cfgedu-thumb").forEach((thumb) => hide(thumb, thumb.hash.slice(1)));
     document.querySelectorAll('.cfgedu-anchor[id^="demo-"]').forEach((anchor) => {
       hide(anchor.closest("section"), anchor.id);
     });
-    document.querySelector(".cfgedu-gallery").hidden = names.length === 1;
+    const left = document.querySelectorAll("a.cfgedu-thumb:not([hidden])").length;
+    document.querySelector(".cfgedu-gallery").hidden = left === 1;
   }
 
   // A server on this machine may end before the page does: what is loaded stays alive, what is not cannot come.

@@ -18,9 +18,11 @@
     "ZXADBGFUYXAEBHRhcHMFA3J1bgYBdwcEYmlhcwgGYmxvY2tzCQFjCgRjUm93CwVjU3RlcAwEcm93cw0Fd2lkdGgOA3Jvdw8BeBAC" +
     "YXQRAnRvEgN0YXATBGxpbmUUAWkVAXAWAXEXA3R3bxgFdGhyZWUZA2xvdxoEaGlnaBsBcxwCYTAdAmExHgJiMB8CYjEgAmMwIQJj" +
     "MSICZDAjAmQxAygBAAUABWJsb2NrAQdlYWNoUm93AgVlYWNoWAMHZWFjaFRhcAQDc3Vt";
+  const program = () => Uint8Array.from(atob(BINARY), (letter) => letter.charCodeAt(0));
+
   /** Whether the browser can run it: WebAssembly with simd128. */
   function able() {
-    return typeof WebAssembly === "object" && WebAssembly.validate(cfgedu.bytesOf(BINARY));
+    return typeof WebAssembly === "object" && WebAssembly.validate(program());
   }
 
   /**
@@ -62,8 +64,8 @@
     if (!fast) {
       return { memory, room, weights, product: (...given) => plain(memory, ...given) };
     }
-    const program = new WebAssembly.Instance(new WebAssembly.Module(cfgedu.bytesOf(BINARY)), { m: { m } });
-    const { product } = program.exports;
+    const running = new WebAssembly.Instance(new WebAssembly.Module(program()), { m: { m } });
+    const { product } = running.exports;
     return {
       memory,
       room,

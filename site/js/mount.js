@@ -1,10 +1,11 @@
 // Brings the demos of a page to life: <figure class="cfgedu-demo" data-demo="name" data-state="{json}"> holds a
 // picture, and gets controls, a canvas, a readout and a goal in its place. Without this script, or for a scene that is
-// not there, the picture stays. cfgedu.demos, written from Python, describes the controls, and says which networks the
-// demo needs: scene.make(networks) gets them by name. The address may hold a state, such as #scales.r=3.
+// not there, the picture stays. cfgedu.demos, written from Python, describes the controls, and says which networks and
+// what code the demo needs: scene.make(networks) gets them by name. The address may hold a state, such as #scales.r=3.
 //
 // scene.make() gives update(state) -> {text, draw, found, later}; later, where it is there, is a promise, after which
-// the same state is asked for again: what has to be waited for is not there yet.
+// the same state is asked for again: what has to be waited for is not there yet. scene.follow(name), where it is there,
+// gives what else changes when a hand moves a control. In data-words, a figure may bring words in another language.
 
 (function () {
   "use strict";
@@ -58,7 +59,7 @@
     const update = scene.make(networks), id = (part) => `cfgedu-${name}-${part}`;
     const ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
-    let panels = null, laid = "", last = null, waiting = false, resting = 0, playing = 0;
+    let panels = null, laid = "", last = null, waiting = false, busy = false, resting = 0, playing = 0;
 
     const button = (text, act, title = "") => {
       const made = make("button", { type: "button", textContent: text, title });
@@ -79,7 +80,7 @@
     const shown = {};
     const controls = demo.controls.filter((control) => !control.options || control.options.length > 1);
     const rows = controls.map((control) => {
-      const moved = (value) => byHand({ [control.name]: value });
+      const moved = (value) => byHand({ ...(scene.follow && scene.follow(control.name)), [control.name]: value });
       const [element, show, input] = controlOf(control, id(control.name), moved);
       shown[control.name] = [show, input];
       return element;
@@ -87,7 +88,7 @@
     const presets = Object.entries(demo.presets).map(([text, changes]) => (
       button(say(text), () => byHand({ ...start, ...changes }))
     ));
-    const played = demo.play && say(demo.play.label);
+    const played = demo.play && say(demo.play.label), trains = demo.play && demo.play.on;
     const moves = demo.play && say("moves {label}", { label: played });
     const play = demo.play && button("", () => (playing ? stop() : begin()), moves);
     const toggle = button(say("as code"), () => {
@@ -114,7 +115,7 @@
       readout.textContent = text;
       readout.setAttribute("aria-busy", Boolean(later));
       code.textContent = codeOf(name, demo, state);
-      last = found;
+      [last, busy] = [found, Boolean(later)];
       Object.entries(shown).forEach(([key, [show, input]]) => {
         show(state[key]);
         input.disabled = scene.uses ? !scene.uses(key, state) : false;
@@ -192,12 +193,18 @@
       return part;
     }
 
+    /** Plays from the first value on; what trains goes on from where it stands, over all values of its control. */
     function begin() {
-      const { values, name: key } = demo.play;
-      let k = 0;
+      const { name: key } = demo.play, { min, max, step } = demo.controls.find((control) => control.name === key);
+      const all = () => Array.from({ length: (max - min) / step + 1 }, (_, i) => min + step * i);
+      const values = trains ? all() : demo.play.values;
+      let k = trains ? (values.indexOf(state[key]) + 1) % values.length : 0;
       stop();
-      play.textContent = say("stop");
+      play.textContent = trains ? say("pause") : say("stop");
       playing = setInterval(() => {
+        if (busy) {
+          return; // what a frame waits for, the next value waits for too
+        }
         set({ [key]: values[k++] });
         if (k === values.length) {
           stop();
@@ -209,7 +216,7 @@
       clearInterval(playing);
       playing = 0;
       if (play) {
-        play.textContent = say("play {label}", { label: played });
+        play.textContent = trains ? say("train") : say("play {label}", { label: played });
       }
     }
 
@@ -229,7 +236,8 @@
   function prepare(figure) {
     const name = figure.dataset.demo, { needs, code } = cfgedu.demos[name], names = Object.keys(needs);
     const bytes = names.reduce((sum, network) => sum + needs[network], 0);
-    if (!names.length) {
+    cfgedu.words = { ...cfgedu.words, ...JSON.parse(figure.dataset.words || "{}") };
+    if (!names.length && !code.length) {
       mount(figure);
       return;
     }
@@ -263,7 +271,7 @@
   /** Demos become live as they come near to what is seen; one that the address speaks of is shown. */
   function mountAll() {
     const figures = [...document.querySelectorAll("figure.cfgedu-demo")];
-    const known = figures.filter(({ dataset: { demo } }) => cfgedu.demos[demo] && cfgedu.scenes[demo]);
+    const known = figures.filter(({ dataset: { demo } }) => cfgedu.demos[demo]); // its scene may come with its code
     const watch = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((entry) => {
       watch.unobserve(entry.target);
       prepare(entry.target);

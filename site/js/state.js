@@ -59,8 +59,12 @@
     return control.float && Number.isInteger(value) ? `${value}.0` : `${value}`;
   }
 
-  /** The notebook cell that draws this picture. */
+  /** The notebook cell that draws this picture, or the demo's own cell with the values of the state in it. */
   function codeOf(name, demo, state) {
+    if (demo.cell) {
+      const shown = (control) => repr(control, state[control.name]);
+      return demo.controls.reduce((text, control) => text.replace(`{${control.name}}`, shown(control)), demo.cell);
+    }
     const given = demo.controls.map((control) => `${control.name}=${repr(control, state[control.name])}`);
     return `from ${demo.module} import ${name}_demo\n\ndemo = ${name}_demo()\ndemo.still(${given.join(", ")})`;
   }

@@ -3,10 +3,8 @@
 
 (function () {
   "use strict";
-  const { G, GUIDED, INK, LIM, LEVELS, DASHES, color, grid, plane, longestOf, general, say } = cfgedu;
-  const ARROWS = 13, PIXELS = 41; // arrows and points of the contours a side
+  const { longestOf, say } = cfgedu;
   const POINTS = 300, TIMES = 16; // test points and times behind the curve of the error
-  const LONGEST = 0.55; // drawn length of the longest arrow
 
   function make(networks) {
     const mixture = cfgedu.islands(), schedule = cfgedu.linear(), exact = cfgedu.denoiser(mixture, schedule).pair;
@@ -14,7 +12,7 @@
     const times = Array.from({ length: TIMES }, (_, i) => (
       Math.max(1, cfgedu.rounded(schedule.T * ((i + 1) / TIMES) ** 1.5))
     ));
-    const points = grid(ARROWS, LIM * (1 - 1 / ARROWS)), pixels = grid(PIXELS), pairs = {}, curves = {}, signals = {};
+    const points = cfgedu.places(), outlines = cfgedu.outlinesOf(mixture), pairs = {}, curves = {}, signals = {};
 
     /** The network trained with this rate, with this null, as a pair. */
     function learned(rate, none) {
@@ -59,27 +57,16 @@
       );
 
       function draw([left, middle, right]) {
-        const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
-        const fields = [exact, pair].map((each) => g(each, points, t, label)), longest = fields.map(longestOf);
-        [left, middle].forEach((panel, k) => {
-          LEVELS.forEach((level, j) => cfgedu.contour(p, PIXELS, level).forEach((line) => (
-            panel.line(line, { color: color(label), width: 1.2, dash: DASHES[j] })
-          )));
-          panel.arrows(points, fields[k].map((u) => LONGEST / Math.max(...longest) * u), { color: G });
-          panel.note(`longest ${general(longest[k], 2)}`);
-          panel.frame();
-        });
-        right.line(times.flatMap((time) => [time, signalAt(time).square]), { color: GUIDED, dash: [5, 3], width: 1.5 });
-        right.line(curveOf(rate, none), { color: G, width: 2 });
-        right.dots([t, here], { color: G, radius: 4.5 });
-        right.note(`${general(here / signal, 2)} x signal`);
-        right.frame();
+        const fields = [exact, pair].map((each) => g(each, points, t, label));
+        const lines = outlines(schedule.alphaBar[t], label), longest = Math.max(...fields.map(longestOf));
+        [left, middle].forEach((panel, k) => cfgedu.showField(panel, points, fields[k], lines, label, longest));
+        const signals = times.flatMap((time) => [time, signalAt(time).square]);
+        cfgedu.showError(right, signals, curveOf(rate, none), [t, here], here / signal);
       }
       return { text, draw, found: { share: here / signal } };
     };
   }
 
-  const powers = { "-6": "⁻⁶", "-4": "⁻⁴", "-2": "⁻²", 0: "⁰" };
   cfgedu.scenes.dropout_explorer = {
     make,
     goal: {
@@ -99,19 +86,8 @@
       ),
       told: () => say("Two labels in a hundred, over all the batches, are thousands of samples that ask for no label."),
     },
-    panels: [
-      plane({
-        title: "exact $g$", legend: LEVELS.map((p, k) => ({ label: `$p(y|x_t)$ = ${p}`, dash: DASHES[k], color: INK })),
-      }),
-      plane({ title: "learned $g$" }),
-      {
-        x: [0, 1000], y: [1e-6, 2], yscale: Math.log10, title: "error of $g$", xlabel: "time t", xticks: [0, 500, 1000],
-        yticks: Object.keys(powers).map((p) => [10 ** p, `10${powers[p]}`]), wide: 6,
-        legend: [
-          { label: "mean squared error", form: "line-dot", color: G, size: 4 },
-          { label: "signal: mean g²", color: GUIDED, dash: [5, 3] },
-        ],
-      },
-    ],
+    panels: cfgedu.fieldPanels([-6, -4, -2, 0], {
+      x: [0, 1000], y: [1e-6, 2], xlabel: "time t", xticks: [0, 500, 1000],
+    }),
   };
 })();
