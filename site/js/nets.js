@@ -197,5 +197,5 @@
     return (x, t, y) => [un(x, t, y), cond(x, t, y)];
   }
 
-  Object.assign(cfgedu, { workshop, wavesOf, residual, mlp, twinMlp, withNull, twoModels });
+  Object.assign(cfgedu, { workshop, residual, mlp, twinMlp, withNull, twoModels });
 })();

@@ -11,15 +11,14 @@
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
-  const { NULL } = cfgedu;
-  const LANES = 8, FEWEST = 4; // outputs that the kernel makes at a time; rows that it takes at least
+  const { NULL, valueAt } = cfgedu;
+  const FEWEST = 4; // rows that the kernel takes at least
   const CLIP = 1, WARM_UP = 100; // largest norm of the gradient; steps in which the rate rises
   const FIRST = 0.9, SECOND = 0.999, TINY = 1e-8, DECAY = 0.01; // of AdamW: its moments, its divisor, the weights
-  const upTo = (n, step) => Math.ceil(n / step) * step;
-  const valueAt = (value, i) => (typeof value === "number" ? value : value[i]);
 
   /** What trains an MLP on a mixture. begin(seed) makes a new one, step(p_drop) trains it; `model` is its average. */
   function trainer(mixture, schedule, { width = 64, depth = 3, batch = 128, lr = 1e-2, fast } = {}) {
+    const { LANES, upTo } = cfgedu; // of scripts that may arrive after this one
     const { D, K } = mixture, { T } = schedule, waves = cfgedu.wavesOf({ T, width }), known = [];
     let generator = null, steps = 0;
     let count = (K + 1) * width; // of the weights: the table of labels, then each layer's W, 8 outputs at a time, and b
