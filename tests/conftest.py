@@ -47,6 +47,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.suffix != ".ipynb")
 
 
+def pytest_runtest_setup():
+    """What draws from torch's own generator draws the same in each run: the course's code takes one from its caller."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium for a module's tests of pages; without one they are skipped."""
