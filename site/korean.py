@@ -1,4 +1,4 @@
-"""A Sphinx extension for pages in Korean: a search that knows particles, and formulas that keep theirs.
+"""A Sphinx extension for pages in Korean: a search that knows particles, and formulas and brackets that keep theirs.
 
 Korean joins particles to the word before them: 규칙을, 규칙은 and 규칙 are one noun, and so are $r$은 and $r$.
 """
@@ -16,6 +16,10 @@ ENDINGS = "|".join(sorted(PARTICLES.split(), key=len, reverse=True))
 # The shortest beginning, of two signs or of anything but Hangul, after which particles alone are left.
 STEM = rf"^([^가-힣]+|.{{2,}}?)(?:{ENDINGS})+$"
 
+JOINER = "\u2060"  # takes no room, and no line breaks at it
+# Behind these signs a line may break in front of Hangul, where `word-break: keep-all` would not let it between letters.
+LOOSE = re.compile(r"(?<=[)\]}%.…])(?=[가-힣])")
+
 
 class Korean(SearchLanguage):
     """Words without their particles, in the index and in what is asked for."""
@@ -29,10 +33,10 @@ class Korean(SearchLanguage):
 
 
 class Together(SphinxPostTransform):
-    """A short formula, the bracket before it and the particle behind it stay on one line: browsers would part them."""
+    """A formula, the bracket before it and the particle behind it stay on one line: browsers would part them."""
 
     default_priority = 900
-    longest = 30  # signs of TeX: a long formula has to break somewhere
+    longest = 30  # signs of TeX: a longer formula may break, but inside alone: see formulas.py
 
     def run(self, **_):
         for formula in list(self.document.findall(nodes.math)):
@@ -41,9 +45,10 @@ class Together(SphinxPostTransform):
             behind = line[place + 1] if place + 1 < len(line) else None
             head = re.search(r"[(\[“‘「]+$", before) if isinstance(before, nodes.Text) else None
             tail = re.match(r"[^\s]+", behind) if isinstance(behind, nodes.Text) else None
-            if len(formula.astext()) > self.longest or not (head or tail):
+            if not (head or tail):
                 continue
-            held = nodes.inline("", "", classes=["cfgedu-together"])
+            long = ["cfgedu-long"] if len(formula.astext()) > self.longest else []
+            held = nodes.inline("", "", classes=["cfgedu-together", *long])
             if head:
                 line[place - 1] = nodes.Text(before[: head.start()])
                 held += nodes.Text(head[0])
@@ -54,6 +59,24 @@ class Together(SphinxPostTransform):
                 held += nodes.Text(tail[0])
 
 
+class Joined(SphinxPostTransform):
+    """What ends in a bracket or a sign stays on one line with the particle that is joined to it."""
+
+    default_priority = 910  # formulas have theirs already
+
+    def run(self, **_):
+        for paragraph in list(self.document.findall(nodes.TextElement)):
+            if isinstance(paragraph, nodes.Inline | nodes.FixedTextElement):
+                continue
+            before = ""  # the sign right in front of the text
+            for leaf in list(paragraph.findall(nodes.Text)):
+                joined = LOOSE.sub(JOINER, before + leaf)[len(before) :]
+                if joined != leaf and not isinstance(leaf.parent, nodes.literal | nodes.math):
+                    leaf.parent.replace(leaf, nodes.Text(joined))
+                before = leaf[-1:]
+
+
 def setup(app):
     app.add_search_language(Korean)
     app.add_post_transform(Together)
+    app.add_post_transform(Joined)
