@@ -13,6 +13,7 @@ from pathlib import Path
 from docutils import nodes
 
 HERE = Path(__file__).resolve().parent
+PART = '<span class="katex-base">'  # of a formula: a line may break between two
 
 
 def node():
@@ -54,8 +55,8 @@ def render_all(app, env):
 def inline(self, formula):
     html = self.config.formulas[formula.astext(), False]
     if "cfgedu-long" in formula.parent.get("classes", ()):  # it holds on to its neighbours, and breaks inside alone
-        head, *parts = html.split('<span class="base">')
-        html = '<span class="base">'.join([head, '<wbr><span class="base">'.join(parts)])
+        head, *parts = html.split(PART)
+        html = PART.join([head, f"<wbr>{PART}".join(parts)])
     self.body.append(html)
     raise nodes.SkipNode
 

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +57,22 @@ def test_a_formula_keeps_its_bracket_and_particle(before, tex, behind, held):
     if held:
         assert together[0].astext() == held[0] + tex + held[1]
         assert ("cfgedu-long" in together[0]["classes"]) == (len(tex) > 30)  # it may break inside
+
+
+@with_the_extra
+@needs_node
+@pytest.mark.parametrize(("classes", "breaks"), [(["cfgedu-together", "cfgedu-long"], 1), (["cfgedu-together"], 0)])
+def test_a_long_formula_breaks_between_its_parts(classes, breaks):
+    from docutils import nodes
+
+    formulas = module("formulas")
+    page = SimpleNamespace(body=[], config=SimpleNamespace(formulas=formulas.rendered([("x + y", False)])))
+    line = nodes.inline("", "", nodes.math("x + y", "x + y"), nodes.Text("는"), classes=classes)
+    with pytest.raises(nodes.SkipNode):
+        formulas.inline(page, line[0])
+    (html,) = page.body
+    assert html.count(formulas.PART) == 2
+    assert html.count(f"<wbr>{formulas.PART}") == html.count("<wbr>") == breaks
 
 
 @with_the_extra
