@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 HERE = Path(__file__).resolve().parent
+PART = '<span class="katex-base">'  # of a formula: a line may break between two
 
 
 def node():
@@ -53,7 +54,11 @@ def render_all(app, env):
 
 
 def inline(self, formula):
-    self.body.append(self.config.formulas[formula.astext(), False])
+    html = self.config.formulas[formula.astext(), False]
+    if "cfgedu-long" in formula.parent.get("classes", ()):  # it holds on to its neighbours, and breaks inside alone
+        head, *parts = html.split(PART)
+        html = PART.join([head, f"<wbr>{PART}".join(parts)])
+    self.body.append(html)
     raise nodes.SkipNode
 
 
@@ -63,10 +68,10 @@ def display(self, formula):
 
 
 class Together(SphinxPostTransform):
-    """A short formula, the bracket before it and what is joined to it behind stay on one line: browsers part them."""
+    """A formula, the bracket before it and what is joined to it behind stay on one line: browsers would part them."""
 
     default_priority = 900
-    longest = 30  # signs of TeX: a long formula has to break somewhere
+    longest = 30  # signs of TeX: a longer formula may break, but inside alone: see `inline`
 
     def run(self, **_):
         for formula in list(self.document.findall(nodes.math)):
@@ -75,9 +80,10 @@ class Together(SphinxPostTransform):
             behind = line[place + 1] if place + 1 < len(line) else None
             head = re.search(r"[(\[“‘「]+$", before) if isinstance(before, nodes.Text) else None
             tail = re.match(r"[^\s]+", behind) if isinstance(behind, nodes.Text) else None
-            if len(formula.astext()) > self.longest or not (head or tail):
+            if not (head or tail):
                 continue
-            held = nodes.inline("", "", classes=["cfgedu-together"])
+            long = ["cfgedu-long"] if len(formula.astext()) > self.longest else []
+            held = nodes.inline("", "", classes=["cfgedu-together", *long])
             if head:
                 line[place - 1] = nodes.Text(before[: head.start()])
                 held += nodes.Text(head[0])

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,10 +43,10 @@ def test_the_page_finds_the_stems_that_the_index_holds():
         ("여기서 ", "r", "은 큽니다", ["", "은"]),
         ("식(", "g", ")에서", ["(", ")에서"]),
         ("끝 ", "s", " 다음", None),
-        ("긴 ", "x" * 40, "는", None),
+        ("긴 ", "x" * 40, "는", ["", "는"]),
     ],
 )
-def test_a_short_formula_keeps_its_bracket_and_particle(before, tex, behind, held):
+def test_a_formula_keeps_its_bracket_and_particle(before, tex, behind, held):
     from docutils import nodes
     from docutils.utils import new_document
 
@@ -58,6 +59,52 @@ def test_a_short_formula_keeps_its_bracket_and_particle(before, tex, behind, hel
     assert bool(together) == bool(held)
     if held:
         assert together[0].astext() == held[0] + tex + held[1]
+        assert ("cfgedu-long" in together[0]["classes"]) == (len(tex) > 30)  # it may break inside
+
+
+@with_the_extra
+@needs_node
+@pytest.mark.parametrize(("classes", "breaks"), [(["cfgedu-together", "cfgedu-long"], 1), (["cfgedu-together"], 0)])
+def test_a_long_formula_breaks_between_its_parts(classes, breaks):
+    from docutils import nodes
+
+    formulas = module("formulas")
+    page = SimpleNamespace(body=[], config=SimpleNamespace(formulas=formulas.rendered([("x + y", False)])))
+    line = nodes.inline("", "", nodes.math("x + y", "x + y"), nodes.Text("는"), classes=classes)
+    with pytest.raises(nodes.SkipNode):
+        formulas.inline(page, line[0])
+    (html,) = page.body
+    assert html.count(formulas.PART) == 2
+    assert html.count(f"<wbr>{formulas.PART}") == html.count("<wbr>") == breaks
+
+
+@with_the_extra
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("배경은 1%만 빼고", "배경은 1%|만 빼고"), ("비는 p(c, x)와 달리", "비는 p(c, x)|와 달리"),
+        ("식 [1]은 (또) 맞다.", "식 [1]|은 (또) 맞다."), ("가이던스(guidance)입니다", "가이던스(guidance)|입니다"),
+    ],
+)  # fmt: skip
+def test_no_line_breaks_between_a_bracket_or_sign_and_its_particle(text, joined):
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    document = new_document("x")
+    document += nodes.paragraph("", "", nodes.Text(text))
+    document += nodes.paragraph("", "", nodes.literal("", "f(x)"), nodes.Text("는"), nodes.literal("", "(x)가"))
+    module("language_ko").Joined(document).run()
+    assert [line.astext() for line in document] == [joined.replace("|", "\u2060"), "f(x)\u2060는(x)가"]
+
+
+@with_the_extra
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_the_theme_says_is_in_the_language_of_the_page(every, language):
+    out, _ = every
+    for page in (out / language).rglob("*.html"):
+        text = re.sub(r"<script.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        said = ("On this page", ">Next<", ">Previous<", ">Home<", "Back to top", "Skip to content", "Link to this")
+        assert [words for words in (*said, "Made with", 'aria-label="Toggle', "<title>Menu<") if words in text] == []
 
 
 @with_the_extra

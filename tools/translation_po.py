@@ -139,7 +139,8 @@ def of_the_page(language: str, root: Path = ROOT) -> str:
     with speaking(language, root):
         told = {text: translated(text) for text in texts}
     table = {text: other for text, other in sorted(told.items()) if text != other}
-    return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {json.dumps(table, ensure_ascii=False)};\n"
+    given = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+    return f"(globalThis.cfgedu = globalThis.cfgedu || {{}}).words = {given};\n"
 
 
 def of_alone(name: str, root: Path = ROOT) -> dict[str, str]:
