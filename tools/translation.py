@@ -10,8 +10,8 @@
 The English notebooks are the only ones that are executed; translations/ko/06_guidance_vector.md holds their text in
 Korean. Each cell stands under a marker, <!-- cell c14 7c9f1dd2 -->: its id, and a hash of the English words it was made
 from, or - where it is not translated yet. Pages such as README are cut at their headings. NAME is 06 (a lesson),
-solutions/06, README, docs/questions or docs/teaching; for `check` it may be strings, the PO file. An empty text there,
-or one that is marked fuzzy because the English has changed, is not used.
+solutions/06, README, or a page of docs/ such as docs/questions; for `check` it may be strings, the PO file. An empty
+text there, or one that is marked fuzzy because the English has changed, is not used.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from tools.translation_rules import differences
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "translations"
-PAGES = ("README", "docs/questions", "docs/teaching")
+PAGES = ("README", "docs/questions", "docs/teaching", "docs/cheatsheet", "docs/diffusers")
 STRINGS = "strings"  # the name of the PO file
 NONE = "-"  # the hash of a cell that is not translated yet
 MARKER = re.compile(r"^<!-- cell (\S+) (\S+) -->\n?", re.MULTILINE)
