@@ -16,7 +16,7 @@
   function outlinesOf(mixture) {
     const pixels = grid(PIXELS);
     return (a, label) => {
-      const p = cfgedu.posterior(mixture, pixels, a).filter((_, k) => k % mixture.K === label);
+      const p = cfgedu.posteriorOf(mixture, pixels, a, label);
       return LEVELS.map((level) => cfgedu.contour(p, PIXELS, level));
     };
   }

@@ -196,6 +196,9 @@
     return result;
   }
 
+  /** p(y given x_t) of one label alone (B,). */
+  const posteriorOf = (mixture, x, a, label) => posterior(mixture, x, a).filter((_, k) => k % mixture.K === label);
+
   /**
    * The exact Denoiser E[eps given x_t, y] = -sqrt(1 - a_t) grad log p_t(x given y)
    * with grad log p_t = sum_j p(j given x_t, y) (sqrt(a_t) mean_j - x) / v_j.
@@ -274,6 +277,6 @@
 
   Object.assign(cfgedu, {
     NULL, valueAt, linspace, makeSchedule, timesOf, evenAngles, linear, cosine, straight, makeMixture, logProb,
-    posterior, atLevel, logDensities, denoiser, draw, drawX0,
+    posterior, posteriorOf, atLevel, logDensities, denoiser, draw, drawX0,
   });
 })();

@@ -21,7 +21,7 @@
       const field = vector(points, t, label), g = vector(x, t, label);
       const [un, cond] = pair(x, t, label).map((eps) => schedule.score(x, t, eps));
       const guided = un.map((s, d) => s + r * g[d]);
-      const p = cfgedu.posterior(mixture, pixels, a).filter((_, k) => k % mixture.K === label);
+      const p = cfgedu.posteriorOf(mixture, pixels, a, label);
       const prob = cfgedu.posterior(mixture, x, a)[label];
       const text = say(
         "t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, |s_un| = {un:.3g}, " +

@@ -42,7 +42,7 @@
       );
 
       function draw(panels) {
-        const p = cfgedu.posterior(mixture, pixels, schedule.alphaBar[t]).filter((_, k) => k % mixture.K === label);
+        const p = cfgedu.posteriorOf(mixture, pixels, schedule.alphaBar[t], label);
         const arrows = fields.map((field) => field.subarray(0, points.length));
         const longest = Math.max(...arrows.map(longestOf));
         const ground = rgb(color(label)), tint = { "$g$": G, "$s_{un}$": UN, "$s_{cond}$": color(label) }[symbol];
