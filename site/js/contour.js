@@ -15,7 +15,11 @@
     };
     for (let j = 0; j + 1 < n; j++) {
       for (let i = 0; i + 1 < n; i++) {
-        const k = j * n + i, high = [k, k + 1, k + n + 1, k + n].map((corner) => values[corner] > level);
+        const k = j * n + i, first = values[k] > level;
+        if (first === values[k + 1] > level && first === values[k + n + 1] > level && first === values[k + n] > level) {
+          continue; // no line passes, as in nearly all cells
+        }
+        const high = [k, k + 1, k + n + 1, k + n].map((corner) => values[corner] > level);
         const edges = [2 * k, 2 * (k + 1) + 1, 2 * (k + n), 2 * k + 1]; // below, right, above, left
         const crossed = edges.filter((_, e) => high[e] !== high[(e + 1) % 4]);
         if (crossed.length === 4) { // a saddle: its centre tells which corners belong together

@@ -35,7 +35,8 @@
 
   /** The panels on a canvas `width` CSS pixels wide, each with its box of pixels; sets the size of the canvas. */
   function figure(canvas, specs, width, pixelRatio = 1, tallest = 400) {
-    const ctx = canvas.getContext("2d"), stacked = width < NARROW && specs.length > 1;
+    const ctx = canvas.getContext("2d", { alpha: false }); // nothing behind it has to be blended in with each frame
+    const stacked = width < NARROW && specs.length > 1;
     const left = (spec) => (spec.bare ? 6 : MARGIN.left + (spec.ylabel ? MARGIN.label : 0) + (spec.wide || 0));
     const ratio = (spec) => (stacked ? Math.max(spec.ratio || 1, 1) : spec.ratio || 1);
     const margins = specs.map((spec) => left(spec) + MARGIN.right);
@@ -62,8 +63,9 @@
     panels.clear = () => {
       ctx.setTransform(pixelRatio, 0, 0, pixelRatio, 0, 0);
       ctx.fillStyle = "#FFFFFF";
-      ctx.fillRect(0, 0, width, height);
+      ctx.fillRect(0, 0, width + 1, height + 1); // sizes are rounded to pixels
     };
+    panels.clear(); // without transparency, a new canvas is black
     return panels;
   }
 

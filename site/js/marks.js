@@ -21,23 +21,32 @@
     }).filter((piece) => piece.text);
   }
 
+  const laid = new Map();
+
+  /** The pieces of a text, each with its font and width: nearly all texts return with the next frame. */
+  function layOut(ctx, text, size, bold) {
+    const name = `${size} ${bold} ${text}`;
+    if (!laid.has(name)) {
+      laid.set(name, pieces(text).map((run) => {
+        const font = `${run.slanted ? "italic " : ""}${bold ? "bold " : ""}${run.low ? size - 2 : size}px ${FONT}`;
+        ctx.font = font;
+        return { ...run, font, width: ctx.measureText(run.text).width };
+      }));
+    }
+    return laid.get(name);
+  }
+
   /** Writes a text with formulas, or only measures it; returns its width. */
   function write(ctx, text, x, y, look = {}) {
     const { size = 12, align = "left", fill = "#000000", bold = false, draw = true } = look;
-    const runs = pieces(text);
-    const font = (run) => `${run.slanted ? "italic " : ""}${bold ? "bold " : ""}${run.low ? size - 2 : size}px ${FONT}`;
-    const widths = runs.map((run) => {
-      ctx.font = font(run);
-      return ctx.measureText(run.text).width;
-    });
-    const total = widths.reduce((sum, width) => sum + width, 0);
+    const runs = layOut(ctx, text, size, bold), total = runs.reduce((sum, { width }) => sum + width, 0);
     let at = x - { left: 0, center: total / 2, right: total }[align];
     if (draw) {
       ctx.fillStyle = fill;
-      runs.forEach((run, k) => {
-        ctx.font = font(run);
+      runs.forEach((run) => {
+        ctx.font = run.font;
         ctx.fillText(run.text, at, y + (run.low ? 3 : 0));
-        at += widths[k];
+        at += run.width;
       });
     }
     return total;

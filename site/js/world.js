@@ -197,7 +197,10 @@
   }
 
   /** p(y given x_t) of one label alone (B,). */
-  const posteriorOf = (mixture, x, a, label) => posterior(mixture, x, a).filter((_, k) => k % mixture.K === label);
+  function posteriorOf(mixture, x, a, label) {
+    const p = posterior(mixture, x, a), K = mixture.K;
+    return new Float64Array(p.length / K).map((_, i) => p[K * i + label]);
+  }
 
   /**
    * The exact Denoiser E[eps given x_t, y] = -sqrt(1 - a_t) grad log p_t(x given y)

@@ -17,13 +17,14 @@
 
   /** Points turned by an angle, then moved by `scale` times the shift; or, for back = true, moved and turned back. */
   function carried(x, [angle, dx, dy], scale, back = false) {
-    const cos = Math.cos(angle), sin = Math.sin(angle), shift = [scale * dx, scale * dy];
-    return x.map((_, i) => {
-      const d = i % 2, [u, v] = back ? [x[i - d] - shift[0], x[i - d + 1] - shift[1]] : [x[i - d], x[i - d + 1]];
-      return d ? (back ? cos * v - sin * u : sin * u + cos * v + shift[1]) : (
-        back ? cos * u + sin * v : cos * u - sin * v + shift[0]
-      );
-    });
+    const cos = Math.cos(angle), sin = back ? -Math.sin(angle) : Math.sin(angle), there = new Float64Array(x.length);
+    const [before, after] = back ? [-scale, 0] : [0, scale];
+    for (let i = 0; i < x.length; i += 2) {
+      const u = x[i] + before * dx, v = x[i + 1] + before * dy;
+      there[i] = cos * u - sin * v + after * dx;
+      there[i + 1] = sin * u + cos * v + after * dy;
+    }
+    return there;
   }
 
   function make() {
@@ -34,7 +35,7 @@
     const coin = cfgedu.seeded(2).rand(candidates.length / 2);
     const certain = cfgedu.posterior(mixture, candidates).filter((_, i) => i % 2 === 0);
     const models = Object.fromEntries(Object.keys(WORLDS).map((name) => {
-      const means = mixture.means.map((mean) => carried(mean, WORLDS[name], 1));
+      const means = mixture.means.map((mean) => [...carried(mean, WORLDS[name], 1)]);
       const there = cfgedu.makeMixture(means, [...mixture.std], [...mixture.weight], mixture.label);
       return [name, cfgedu.nullPair(cfgedu.denoiser(there, schedule))];
     }));
