@@ -14,7 +14,17 @@ import pytest
 import torch
 
 from cfgedu.widgets.live import LiveFigure, choice, int_slider, moving, slider
-from tools import bench, bench_busy, bench_cells, bench_growth, bench_memory, bench_page, bench_peers, bench_timing
+from tools import (
+    bench,
+    bench_busy,
+    bench_cells,
+    bench_frames,
+    bench_growth,
+    bench_memory,
+    bench_page,
+    bench_peers,
+    bench_timing,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,14 +91,16 @@ def test_bench_fails_when_a_budget_is_missed(quick, capsys):
 
 
 def test_options_choose_what_is_measured(quick, monkeypatch, capsys):
-    rows = {name: [(name, 1.0, 2.0, "")] for name in ("peers", "growth", "memory", "busy")}
+    rows = {name: [(name, 1.0, 2.0, "")] for name in ("peers", "growth", "memory", "frames", "busy")}
     monkeypatch.setattr(bench, "with_peers", lambda: (rows["peers"], ["of peers"]))
     monkeypatch.setattr(bench_growth, "measure", lambda picture: (rows["growth"], [f"of growth {picture}"]))
     monkeypatch.setattr(bench_memory, "measure", lambda rounds: (rows["memory"], [f"of memory {rounds}"]))
+    monkeypatch.setattr(bench_frames, "measure", lambda: (rows["frames"], ["of frames"]))
     monkeypatch.setattr(bench_busy, "measure", lambda numbers: (rows["busy"], [f"of busy {numbers}"]))
     said = {
         ("--peers",): ["of peers"],
         ("--growth", "--memory"): ["of growth None", "of memory 2"],
+        ("--frames",): ["of frames"],
         ("--busy",): ["of busy ()"],
         ("--busy", "03", "12"): ["of busy ['03', '12']"],
     }
@@ -101,14 +113,14 @@ def test_options_choose_what_is_measured(quick, monkeypatch, capsys):
 
 def test_the_page_is_written_with_what_was_measured(quick, monkeypatch, tmp_path):
     monkeypatch.setattr(bench_page, "PAGE", tmp_path / "benchmarks.md")
-    for part in ("growth", "memory", "busy"):
-        module = {"growth": bench_growth, "memory": bench_memory, "busy": bench_busy}[part]
+    modules = {"growth": bench_growth, "memory": bench_memory, "frames": bench_frames, "busy": bench_busy}
+    for part, module in modules.items():
         monkeypatch.setattr(module, "measure", lambda *a, p=part, **k: ([(f"{p} row", 3.0, 2.0, "")], [f"| {p} |"]))
     monkeypatch.setattr(bench, "with_peers", lambda: ([("peers row", 0.9, 1.0, "")], ["| peers |"]))
     assert quick(0.04, "--page") == 1
     text = (tmp_path / "benchmarks.md").read_text()
     assert torch.__version__ in text
-    assert all(f"| {part} |" in text for part in ("peers", "growth", "memory", "busy"))
+    assert all(f"| {part} |" in text for part in ("peers", *modules))
     assert re.search(r"\| growth row +\| +3 \| +2 \| missed \|", text)
     assert re.search(r"\| peers row +\| +0.9 \| +1 \| +\|", text)
     assert "## Tried without success" in text
@@ -117,8 +129,8 @@ def test_the_page_is_written_with_what_was_measured(quick, monkeypatch, tmp_path
 
 def test_the_page_in_docs_has_every_section():
     text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
-    words = (bench_page.PROMISED, bench_page.PEERS, bench_page.GROWTH, bench_page.MEMORY, bench_page.BUSY)
-    assert all(section in text for section in (*words, bench_page.TRIED))
+    names = ("PROMISED", "PEERS", "GROWTH", "MEMORY", "FRAMES", "BUSY", "TRIED")
+    assert [name for name in names if getattr(bench_page, name) not in text] == []
     assert (ROOT / "docs/growth.png").exists()
 
 

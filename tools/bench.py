@@ -35,7 +35,16 @@ from cfgedu.widgets.twin import twin_heads_demo
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # this file is run by its path
 
-from tools import bench_busy, bench_cells, bench_device, bench_growth, bench_memory, bench_page, bench_peers
+from tools import (
+    bench_busy,
+    bench_cells,
+    bench_device,
+    bench_frames,
+    bench_growth,
+    bench_memory,
+    bench_page,
+    bench_peers,
+)
 from tools.bench_timing import alternating, quartiles, ratios
 
 STEPS = 50
@@ -176,6 +185,7 @@ def with_peers():
 def parts(options):
     """{part of the page: function that measures it} that the options ask for."""
     every = {
+        "frames": bench_frames.measure,  # first: it says at once what it lacks
         "promised": partial(promised, options.rounds),
         "peers": with_peers,
         "growth": partial(bench_growth.measure, picture=bench_page.PICTURE if options.page else None),
@@ -186,6 +196,7 @@ def parts(options):
         "peers": options.peers,
         "growth": options.growth,
         "memory": options.memory,
+        "frames": options.frames,
         "busy": options.busy is not None,
     }
     wanted = [name for name, yes in asked.items() if yes] or ["promised"]
@@ -197,6 +208,7 @@ def main():
     parser.add_argument("--peers", action="store_true", help="guided sampling beside diffusers and smalldiffusion")
     parser.add_argument("--growth", action="store_true", help="time and memory over the batch and the steps")
     parser.add_argument("--memory", action="store_true", help="what the allocator's settings save (Linux)")
+    parser.add_argument("--frames", action="store_true", help="frames of the demos in the pages that `site` has built")
     parser.add_argument("--busy", nargs="*", metavar="NN", help="notebooks with one core taken by another program")
     parser.add_argument("--page", action="store_true", help="all of it; writes docs/benchmarks.md")
     parser.add_argument("--device", choices=("cuda", "cpu"), help="the course on it; writes docs/benchmarks-DEVICE.md")

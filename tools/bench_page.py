@@ -54,6 +54,14 @@ you have set them, and JupyterLab hands them on to its kernels. Where a notebook
 them before Jupyter starts. The table has the 2D network, guided: time of the processor, and the memory that sampling
 adds."""
 
+FRAMES = """\
+## Frames in a page
+
+A slider moves by one step with every frame, as under a hand that drags it. Counted is the time of the processor of all
+the browser's processes, in a Chromium that draws in software: the numbers and the picture, the page around it, and what
+brings it to the screen. Of each demo, the slider that costs most. Where a frame asks for samples, the script draws all
+of them anew."""
+
 BUSY = """\
 ## Beside another program
 
@@ -117,7 +125,7 @@ def page(measured, seconds):
         f"Written by `python3 course.py bench --page` on {when}, on {machine()}.",
         "Your machine has other times; ratios within one run carry over better. One thread throughout.",
     ]
-    words = {"promised": PROMISED, "peers": PEERS, "growth": GROWTH, "memory": MEMORY, "busy": BUSY}
+    words = {"promised": PROMISED, "peers": PEERS, "growth": GROWTH, "memory": MEMORY, "frames": FRAMES, "busy": BUSY}
     sections = []
     for name, text in words.items():
         rows, lines = measured[name]
