@@ -42,9 +42,12 @@ def pytest_cmdline_main(config):
         option.loadscopereorder = False
 
 
+LONG = ("test_widgets.py", "test_lights.py")
+
+
 def pytest_collection_modifyitems(items):
-    """Notebooks first, since a file is one worker's: what begins last should be short."""
-    items.sort(key=lambda item: item.path.suffix != ".ipynb")
+    """Notebooks first, then the longest files, since a file is one worker's: what begins last should be short."""
+    items.sort(key=lambda item: (item.path.suffix != ".ipynb", item.path.name not in LONG))
 
 
 def pytest_runtest_setup():
