@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from helpers import quivers, vectors
+from helpers import Later, quivers, vectors
 
 from cfgedu.plots import LIM, grid
 from cfgedu.protocol import NULL
 from cfgedu.schedule import linear
 from cfgedu.widgets.score import ARROWS, DEPTH, LONGEST, PIXELS, WORLDS, score_explorer_demo
 
-DEMO = score_explorer_demo()
+DEMO = Later(Later, score_explorer_demo)
 STATES = [
     DEMO.start,
     {"t": 1, "data": "two Gaussians", "px": -2.7, "py": 2.7},
