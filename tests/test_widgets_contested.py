@@ -13,7 +13,7 @@ from cfgedu.schedule import even_angles, linear
 from cfgedu.toy import contested
 from cfgedu.widgets.contested import BETWEEN, METHODS, POINTS, STEPS, WORLDS, contested_mode_demo
 
-DEMO = Later(Later, contested_mode_demo)
+DEMO = Later(contested_mode_demo)
 
 
 def told(**state):

@@ -10,7 +10,7 @@ from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.widgets.guidance_vector import ARROWS, LONGEST, POINTER, guidance_vector_demo
 
-DEMO = Later(Later, guidance_vector_demo)
+DEMO = Later(guidance_vector_demo)
 
 
 def drawn(**state):

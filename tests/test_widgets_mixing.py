@@ -9,7 +9,7 @@ from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.widgets.mixing import LENGTH, score_mixer_demo
 
-DEMO = Later(Later, score_mixer_demo)
+DEMO = Later(score_mixer_demo)
 
 
 def drawn(**state):

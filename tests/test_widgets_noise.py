@@ -7,7 +7,7 @@ from helpers import Later
 from cfgedu.toy import islands, two_gaussians
 from cfgedu.widgets.noise import SCHEDULES, TRACKED_EPS, noise_explorer_demo
 
-DEMO = Later(Later, noise_explorer_demo)
+DEMO = Later(noise_explorer_demo)
 STATES = [{}, {"t": 0, "schedule": "cosine", "label": 0}, {"t": 1000, "schedule": "linear", "label": 2}]
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from cfgedu.guidance import r_from_w, w_from_r
 from cfgedu.widgets.scales import number_line, scales_demo
 
-DEMO = Later(Later, scales_demo)
+DEMO = Later(scales_demo)
 
 
 def test_one_vertical_is_one_model():

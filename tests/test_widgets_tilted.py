@@ -19,7 +19,7 @@ from cfgedu.widgets.tilted import (
     tilted_against_guided_demo,
 )
 
-DEMO = Later(Later, tilted_against_guided_demo)
+DEMO = Later(tilted_against_guided_demo)
 
 
 def clouds(**state):
