@@ -11,6 +11,8 @@ FakeTensorMode would do without a backend of its own, but its tensors hold no nu
 check of values fail under it, and without CUDA a backward pass ends the process.
 """
 
+from functools import cache
+
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
@@ -31,6 +33,7 @@ aten = torch.ops.aten
 INDEXED = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default)
 STRICT = ("lerp", "addcmul", "addcdiv")  # elementwise, but without an exception for numbers on the CPU
 TO_ANY = (aten.copy_.default, aten._copy_from.default)
+NESTED = (list, tuple)
 RESHAPES = (aten.squeeze_.dim, aten.squeeze_.default, aten.unsqueeze_.default, aten.t_.default, aten.transpose_.default)
 
 
@@ -72,6 +75,10 @@ class Elsewhere(TorchDispatchMode):
         super().__init__()
         self.float64 = float64
 
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # nothing is compiled here, and what keeps the compiler away takes its time in every operation
+
     def __enter__(self):
         self.before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)  # or torch.tensor(..., device=...) would pass this mode by
@@ -90,16 +97,18 @@ class Elsewhere(TorchDispatchMode):
 
 def leaves_of(values):
     """What lists and tuples hold, at any depth. torch's own trees take most of the time of a small operation."""
+    leaves = []
     for value in values:
-        if isinstance(value, list | tuple):
-            yield from leaves_of(value)
+        if isinstance(value, NESTED):
+            leaves += leaves_of(value)
         else:
-            yield value
+            leaves.append(value)
+    return leaves
 
 
 def mapped(change, value):
     """The value, with every leaf changed."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, NESTED):
         return type(value)([mapped(change, part) for part in value])
     return change(value)
 
@@ -107,7 +116,7 @@ def mapped(change, value):
 def computed(function, arguments, kwargs, float64: bool = True):
     """function(*arguments, **kwargs) on the CPU, wrapped where its answer belongs to the device."""
     device = kwargs.get("device")
-    leaves = [*leaves_of(arguments), *leaves_of(kwargs.values())]
+    leaves = leaves_of((*arguments, *kwargs.values()))
     far = [leaf for leaf in leaves if isinstance(leaf, Far)]
     made_here = device is not None and torch.device(device).type == NAME
     if not far and not made_here:
@@ -147,18 +156,23 @@ def refuse_two_devices(function, arguments, leaves):
     if function in INDEXED and isinstance(arguments[0], Far):
         tensors = [arguments[0], *(v for v in arguments[2:] if isinstance(v, torch.Tensor) and v.ndim)]
     strangers = [tensor for tensor in tensors if not isinstance(tensor, Far)]
-    name = function.overloadpacket.__name__.rstrip("_")
-    lenient = torch.Tag.pointwise in function.tags or name in ("where", "masked_fill", "fill")
-    if lenient and name not in STRICT:
+    if strangers and lenient(function):
         strangers = [tensor for tensor in strangers if tensor.ndim]
     if strangers:
         shapes = [(tuple(tensor.shape), tensor.device.type) for tensor in tensors]
         raise RuntimeError(f"Expected all tensors to be on the same device, got {shapes} in {function}")
 
 
+@cache
+def lenient(function):
+    """May numbers of the CPU (0 dimensions) stand in it?"""
+    name = function.overloadpacket.__name__.rstrip("_")
+    return name not in STRICT and (torch.Tag.pointwise in function.tags or name in ("where", "masked_fill", "fill"))
+
+
 def refuse_generators(function, leaves, matters):
     for leaf in leaves:
-        if isinstance(leaf, torch.Generator) and matters:
+        if matters and type(leaf) is torch.Generator:
             raise RuntimeError(
                 f"Expected a '{NAME}' device type for generator but found '{leaf.device.type}' in {function}"
             )

@@ -1,6 +1,7 @@
 """Stubs and small worlds that the tests of the core share."""
 
 import re
+from functools import cache
 
 import torch
 from torch import nn
@@ -48,6 +49,18 @@ class Net(nn.Module):
     def forward(self, x, t, y):
         h = torch.tanh(x.flatten(1) @ self.inp + self.label[y + 1] + t[:, None].to(x) / 1000)
         return (torch.tanh(h @ self.hidden) @ self.out).reshape(x.shape)
+
+
+class Later:
+    """What make(*given) returns, made when it is first asked for something: collecting the tests makes no demo."""
+
+    def __init__(self, make, *given):
+        self.made = cache(lambda: make(*given))
+
+    def __getattr__(self, name):
+        if name.startswith("_"):  # for which pytest asks whatever stands in a file of tests
+            raise AttributeError(name)
+        return getattr(self.made(), name)
 
 
 class Recorder:

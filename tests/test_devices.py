@@ -42,6 +42,7 @@ from cfgedu.widgets.digits import digits_lab_demo
 from cfgedu.widgets.dropout import dropout_explorer_demo
 from cfgedu.widgets.guidance_vector import guidance_vector_demo
 from cfgedu.widgets.lab import sampling_lab_demo
+from cfgedu.widgets.live import LiveFigure
 from cfgedu.widgets.twin import twin_heads_demo
 
 S = linear()
@@ -419,7 +420,8 @@ def demos(place):
     yield guidance_vector_demo(place(islands()))
 
 
-def test_a_demo_is_the_same_with_networks_and_worlds_elsewhere():
+def test_a_demo_is_the_same_with_networks_and_worlds_elsewhere(monkeypatch):
+    monkeypatch.setattr(LiveFigure, "sharpen", lambda self: None)  # it draws what is computed, larger
     states = [{"model": "learned", "steps": 5}, {"t": 300}, {"t": 300}, {"r": 3.0, "steps": 3}, {"r": 1.5}, {"t": 300}]
 
     def told(place):

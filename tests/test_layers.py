@@ -140,13 +140,24 @@ def test_the_root_is_bare():
     assert [node.targets[0].id for node in rest] == ["__version__"]
 
 
-@pytest.mark.parametrize(
-    "module", ["cfgedu.metrics", "cfgedu.samplers", "cfgedu.plots", "cfgedu.lights", "cfgedu.checkpoints"]
-)
-def test_what_a_learner_imports_is_light(module):
+IMPORTED = """
+import importlib, sys
+
+for module in sys.argv[1:]:  # as in a Python of its own, with torch and matplotlib loaded once for all
+    ours = lambda: [name for name in sys.modules if name.startswith(("cfgedu", "sklearn", "pooch"))]
+    for name in ours():
+        del sys.modules[name]
+    importlib.import_module(module)
+    print(*ours())
+"""
+
+
+def test_what_a_learner_imports_is_light():
     """No training, no command line, nothing of scikit-learn or of downloads."""
-    code = f"import sys, {module}; print(*(m for m in sys.modules if m.startswith(('cfgedu', 'sklearn', 'pooch'))))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    heavy = [name for name in loaded.split() if home(name) in ("training", "images", "sklearn", "pooch", "widgets")]
-    assert module in loaded.split()
-    assert heavy == []
+    modules = ["cfgedu.metrics", "cfgedu.samplers", "cfgedu.plots", "cfgedu.lights", "cfgedu.checkpoints"]
+    command = [sys.executable, "-c", IMPORTED, *modules]
+    rows = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for module, loaded in zip(modules, map(str.split, rows), strict=True):
+        assert module in loaded
+        heavy = [name for name in loaded if home(name) in ("training", "images", "sklearn", "pooch", "widgets")]
+        assert heavy == [], module

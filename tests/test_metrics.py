@@ -2,7 +2,6 @@
 
 import math
 
-import ot
 import pytest
 import torch
 from helpers import random_mixture
@@ -88,6 +87,8 @@ def test_sliced_wasserstein_of_shifted_and_scaled_sets():
 
 @pytest.mark.parametrize("sizes", [(300, 300), (300, 200), (301, 7), (1, 50)])
 def test_sliced_wasserstein_agrees_with_pot(sizes):
+    import ot  # here, since it takes a second to load
+
     a, b = gaussians(sizes[0], D=3), gaussians(sizes[1], mean=0.5, D=3, seed=1)
     theta = metrics.directions(3, 20, seed=0).numpy()
     expected = ot.sliced_wasserstein_distance(a.numpy(), b.numpy(), projections=theta)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from helpers import Later
 
 from cfgedu.metrics import off_support
 from cfgedu.protocol import NULL, seeded
@@ -12,7 +13,7 @@ from cfgedu.schedule import even_angles, straight
 from cfgedu.toy import Mixture, two_attributes
 from cfgedu.widgets.attributes import FIRST, POINTS, SECOND, STEPS, two_attributes_demo
 
-DEMO = two_attributes_demo()
+DEMO = Later(two_attributes_demo)
 A, B = two_attributes()
 BOTH = Mixture(A.mean, A.std, A.weight, 2 * A.label + B.label)
 SCHEDULE = straight()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from helpers import random_network
+from helpers import Later, random_network
 
 from cfgedu.guidance import guided, null_pair, two_models
 from cfgedu.metrics import lost_share, off_support
@@ -16,14 +16,13 @@ from cfgedu.toy import branches
 from cfgedu.widgets.baselines import EXACT, LABEL, NO_LABEL, POINTS, RANDOM, SCALES, STEPS, baselines_demo, random_label
 
 NETWORKS = {name: random_network(lambda: MLP(2, width=8), seed) for seed, name in enumerate(("strong", "weak"))}
-DEMO = baselines_demo(NETWORKS)
-FIGURE = DEMO.figure
+DEMO = Later(baselines_demo, NETWORKS)
 
 
 def drawn(**state):
     """The cloud (POINTS,2), how many of its points are crossed, and (off, lost) of the readout in percent."""
     text = DEMO.update(**DEMO.start | state)
-    inside, outside = (torch.tensor(line.get_xydata()).float().reshape(-1, 2) for line in FIGURE.axes[0].lines)
+    inside, outside = (torch.tensor(line.get_xydata()).float().reshape(-1, 2) for line in DEMO.figure.axes[0].lines)
     return torch.cat([inside, outside]), len(outside), [float(v) for v in re.findall(r"([\d.]+)% (?:stray|of)", text)]
 
 
@@ -53,7 +52,7 @@ def test_the_curve_runs_through_the_cloud():
     for baseline in (NO_LABEL, "weak", RANDOM):
         for r in (1.0, 3.0):
             drawn(baseline=baseline, r=r)
-            curve, first, here = (line.get_xydata() for line in FIGURE.axes[1].lines)
+            curve, first, here = (line.get_xydata() for line in DEMO.figure.axes[1].lines)
             assert len(curve) == len(SCALES)
             assert tuple(first[0]) == tuple(curve[0])
             if baseline != RANDOM:  # whose labels depend on the size of the batch

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from helpers import Later
 
 from cfgedu.guidance import guided, null_pair, within
 from cfgedu.protocol import seeded
@@ -12,7 +13,7 @@ from cfgedu.schedule import even_angles, linear
 from cfgedu.toy import contested
 from cfgedu.widgets.contested import BETWEEN, METHODS, POINTS, STEPS, WORLDS, contested_mode_demo
 
-DEMO = contested_mode_demo()
+DEMO = Later(contested_mode_demo)
 
 
 def told(**state):

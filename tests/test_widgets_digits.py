@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import random_network
+from helpers import Later, random_network
 
 from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import clip_x0, guided, null_pair
@@ -21,7 +21,7 @@ SCHEDULE = linear()
 NET, JUDGE = random_network(lambda: MLP(10, dim=64, width=16)), random_network(Judge)
 BIG = [random_network(lambda make=make: make(10, width=8, mults=(1, 1))) for make in (UNet, TwinUNet)]
 BIG_JUDGE = random_network(lambda: Judge(size=28, width=4))
-DEMO = digits_lab_demo(NET, JUDGE, SCHEDULE)
+DEMO = Later(digits_lab_demo, NET, JUDGE, SCHEDULE)
 
 
 def expected(pair, size, label, r, steps, seed, clip=False):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import number, quivers, random_network, vectors
+from helpers import Later, number, quivers, random_network, vectors
 
 from cfgedu.models import MLP, with_null
 from cfgedu.plots import LIM, grid
@@ -12,7 +12,7 @@ from cfgedu.toy import islands
 from cfgedu.widgets.dropout import ARROWS, LONGEST, POINTS, dropout_explorer_demo
 
 NETS = {p: random_network(lambda: MLP(3, width=8), seed) for seed, p in enumerate((0.0, 0.1))}
-DEMO = dropout_explorer_demo(NETS)
+DEMO = Later(dropout_explorer_demo, NETS)
 POINTS_OF_ARROWS = grid(ARROWS, LIM * (1 - 1 / ARROWS))
 
 

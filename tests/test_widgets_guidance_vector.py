@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import number, quivers, vectors
+from helpers import Later, number, quivers, vectors
 
 from cfgedu.guidance import null_pair
 from cfgedu.plots import LIM, grid
@@ -10,7 +10,7 @@ from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.widgets.guidance_vector import ARROWS, LONGEST, POINTER, guidance_vector_demo
 
-DEMO = guidance_vector_demo()
+DEMO = Later(guidance_vector_demo)
 
 
 def drawn(**state):

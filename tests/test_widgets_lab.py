@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import random_network
+from helpers import Later, random_network
 
 from cfgedu.checkpoints import load_checkpoint
 from cfgedu.guidance import guided, null_pair
@@ -18,14 +18,13 @@ from cfgedu.toy import branches, islands
 from cfgedu.widgets.lab import EXACT, OFFERED, POINTS, SHIPPED, sampling_lab_demo, support
 
 NETWORKS = {"a network": random_network(lambda: MLP(3, width=16), 3)}
-DEMO = sampling_lab_demo(NETWORKS)
-FIGURE = DEMO.figure
+DEMO = Later(sampling_lab_demo, NETWORKS)
 
 
 def drawn(**state):
     """The cloud (POINTS,2), which of its points are marked as off support, the numbers of the readout, and the text."""
     text = DEMO.update(**DEMO.start | state)
-    inside, outside = (torch.tensor(line.get_xydata()).float().reshape(-1, 2) for line in FIGURE.axes[0].lines)
+    inside, outside = (torch.tensor(line.get_xydata()).float().reshape(-1, 2) for line in DEMO.figure.axes[0].lines)
     marked = torch.arange(POINTS) >= len(inside)
     numbers = re.search(r"accuracy (\S+) .*spread (\S+) .*off support (\S+)%", text).groups()
     return torch.cat([inside, outside]), marked, [float(v) for v in numbers], text
@@ -83,14 +82,14 @@ def test_what_is_marked_lies_below_what_is_not():
 
 def test_the_dot_lies_where_the_readout_says():
     _, _, (hit, width, _), _ = drawn(r=2.0)
-    dot = FIGURE.axes[1].lines[2].get_xydata()[0]
+    dot = DEMO.figure.axes[1].lines[2].get_xydata()[0]
     assert dot == pytest.approx([width, hit], abs=1e-3)
 
 
 def test_the_curve_runs_through_the_scales():
     """Its points at r = 0 and 8 are clouds of their own: accuracy near p(y) at one end, near 1 at the other."""
     DEMO.update(**DEMO.start | {"label": 1})
-    curve = FIGURE.axes[1].lines[0].get_xydata()
+    curve = DEMO.figure.axes[1].lines[0].get_xydata()
     assert curve[0, 1] == pytest.approx(float(islands().prior[1]), abs=0.1)
     assert curve[-1, 1] > 0.99
     assert curve[0, 0] > curve[2, 0] > curve[-1, 0]
@@ -113,8 +112,8 @@ def test_extremes_are_finite(sampler, r):
     assert torch.isfinite(cloud).all()
     assert "nan" not in text
     assert all(n == n for n in numbers)
-    low, high = FIGURE.axes[1].get_xlim()
-    assert low <= FIGURE.axes[1].lines[2].get_xdata()[0] <= high  # the dot stays in sight
+    low, high = DEMO.figure.axes[1].get_xlim()
+    assert low <= DEMO.figure.axes[1].lines[2].get_xdata()[0] <= high  # the dot stays in sight
 
 
 def test_the_networks_are_offered_and_a_short_schedule_fits():

@@ -2,16 +2,18 @@
 
 import pytest
 import torch
+from helpers import Later
 
 from cfgedu.toy import islands, two_gaussians
 from cfgedu.widgets.noise import SCHEDULES, TRACKED_EPS, noise_explorer_demo
 
-DEMO = noise_explorer_demo()
-STATES = [DEMO.start, {"t": 0, "schedule": "cosine", "label": 0}, {"t": 1000, "schedule": "linear", "label": 2}]
+DEMO = Later(noise_explorer_demo)
+STATES = [{}, {"t": 0, "schedule": "cosine", "label": 0}, {"t": 1000, "schedule": "linear", "label": 2}]
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_numbers_are_the_packages(state):
+    state = DEMO.start | state
     world, s = islands(), SCHEDULES[state["schedule"]]
     text = DEMO.update(**state)
     largest = max((j for j in range(6) if world.label[j] == state["label"]), key=lambda j: world.weight[j])

@@ -1,12 +1,13 @@
 """The dial of guidance: three scales on one line, and the samples at that place."""
 
 import pytest
+from helpers import Later
 from matplotlib.figure import Figure
 
 from cfgedu.guidance import r_from_w, w_from_r
 from cfgedu.widgets.scales import number_line, scales_demo
 
-DEMO = scales_demo()
+DEMO = Later(scales_demo)
 
 
 def test_one_vertical_is_one_model():

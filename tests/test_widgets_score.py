@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from helpers import quivers, vectors
+from helpers import Later, quivers, vectors
 
 from cfgedu.plots import LIM, grid
 from cfgedu.protocol import NULL
 from cfgedu.schedule import linear
 from cfgedu.widgets.score import ARROWS, DEPTH, LONGEST, PIXELS, WORLDS, score_explorer_demo
 
-DEMO = score_explorer_demo()
+DEMO = Later(score_explorer_demo)
 STATES = [
-    DEMO.start,
+    {},
     {"t": 1, "data": "two Gaussians", "px": -2.7, "py": 2.7},
     {"t": 1000, "data": "branches", "px": 0.0, "py": 0.0},
     {"t": 300, "data": "spirals", "px": 1.5, "py": 0.2},
@@ -25,6 +25,7 @@ def slope(mixture, x, a):
 
 @pytest.mark.parametrize("state", STATES)
 def test_numbers_are_the_packages(state):
+    state = DEMO.start | state
     world, schedule = WORLDS[state["data"]](), linear()
     text = DEMO.update(**state)
     a, x = float(schedule.alpha_bar[state["t"]]), torch.tensor([[state["px"], state["py"]]], dtype=torch.float64)
@@ -43,6 +44,7 @@ def test_numbers_are_the_packages(state):
 @pytest.mark.parametrize("state", STATES)
 def test_arrows_are_the_score(state):
     """Where data come, the arrows are autograd's score, the longest of them drawn LONGEST long; elsewhere are none."""
+    state = DEMO.start | state
     world = WORLDS[state["data"]]()
     text = DEMO.update(**state)
     field, _ = quivers(DEMO)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import Later
 
 from cfgedu.guidance import guided, null_pair
 from cfgedu.protocol import seeded
@@ -18,7 +19,7 @@ from cfgedu.widgets.tilted import (
     tilted_against_guided_demo,
 )
 
-DEMO = tilted_against_guided_demo()
+DEMO = Later(tilted_against_guided_demo)
 
 
 def clouds(**state):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import LeakyTwin, number, quivers, random_network, vectors
+from helpers import Later, LeakyTwin, number, quivers, random_network, vectors
 
 from cfgedu.guidance import null_pair
 from cfgedu.models import TwinMLP
@@ -14,7 +14,7 @@ from cfgedu.widgets.twin import ARROWS, FIELDS, LONGEST, POINTS, percent, twin_h
 
 LATE, LEAKY = (random_network(lambda kind=kind: kind(3, width=16), i) for i, kind in enumerate((TwinMLP, LeakyTwin)))
 PAIRS = [null_pair(islands().denoiser(linear())), LATE.pair, LEAKY.pair]
-DEMO = twin_heads_demo(LATE, LEAKY)
+DEMO = Later(twin_heads_demo, LATE, LEAKY)
 
 
 def drawn(**state):

@@ -47,11 +47,13 @@ def test_without_the_plugin_the_suite_runs_in_one_process():
     conftest.pytest_cmdline_main(SimpleNamespace(option=SimpleNamespace()))
 
 
-def test_notebooks_go_first_and_the_rest_keeps_its_order():
+def test_notebooks_go_first_then_long_files_and_the_rest_keeps_its_order():
     names = ["tests/test_b.py", "notebooks/01.ipynb", "tests/test_a.py", "notebooks/00.ipynb", "tests/test_a.py"]
-    items = [SimpleNamespace(path=Path(name), number=k) for k, name in enumerate(names)]
+    long = [f"tests/{name}" for name in conftest.LONG]
+    items = [SimpleNamespace(path=Path(name), number=k) for k, name in enumerate(names + long)]
     conftest.pytest_collection_modifyitems(items)
-    assert [item.number for item in items] == [1, 3, 0, 2, 4]
+    assert [item.number for item in items] == [1, 3, *range(5, 5 + len(long)), 0, 2, 4]
+    assert all(Path(__file__).with_name(name).exists() for name in conftest.LONG)
 
 
 def test_a_test_has_one_thread():
