@@ -5,10 +5,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels and programs that tests start take it over
 
 import signal
+from pathlib import Path
 
 import matplotlib
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 matplotlib.use("Agg")  # not through the environment, which the notebooks' kernels would inherit
@@ -61,12 +63,39 @@ def browser():
         yield program
 
 
+def made_once(tmp_path_factory, name, make):
+    """A folder that `make` fills, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / name
+    with FileLock(base / f"{name}.lock"):
+        if not folder.exists():
+            make(base / f"{name}-new")
+            (base / f"{name}-new").rename(folder)  # it is there when it is whole
+    return folder
+
+
 @pytest.fixture(scope="session")
 def every(tmp_path_factory):
-    """(folder, {path: Reader}) of the web edition in all its languages; one build for all tests."""
-    from tests.site import OTHERS, Reader
-    from tools.site import ENGLISH, built
+    """(folder, {path: Reader}) of the web edition in all its languages.
 
-    out = tmp_path_factory.mktemp("web") / "site"
-    assert built([ENGLISH, *OTHERS], out) == ""
+    It is the one in the folder $CFGEDU_SITE, which `course.py site` has just built, or else one that is built here.
+    """
+    from tests.site import OTHERS, Reader
+    from tools.site import COMPLETE, ENGLISH, built
+
+    def make(folder):
+        assert built([ENGLISH, *OTHERS], folder) == ""
+
+    given = os.environ.get("CFGEDU_SITE")
+    out = Path(given).resolve() if given else made_once(tmp_path_factory, "web", make)
+    assert (out / COMPLETE).exists(), f"{out} holds no whole site"
     return out, {path: Reader(path.read_text(encoding="utf-8")) for path in sorted(out.rglob("*.html"))}
+
+
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory):
+    """A folder with the scripts of all live demos."""
+    from tools.site_data import write_scripts
+
+    return made_once(tmp_path_factory, "js", write_scripts)

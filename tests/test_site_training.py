@@ -210,10 +210,10 @@ LONGEST = """() => new Promise((done) => {
 })"""
 
 
-def test_a_page_answers_while_a_network_trains(browser, tmp_path):
+def test_a_page_answers_while_a_network_trains(browser, tmp_path, scripts):
     """1200 steps take two seconds and more of a processor: in one piece they would hold the page for as long."""
     page = browser.new_page()
-    page.goto(bare_page(tmp_path, ["training"]).as_uri())
+    page.goto(bare_page(tmp_path, scripts, ["training"]).as_uri())
     page.locator("figure[data-ms]").wait_for()
     page.locator("#cfgedu-training-steps").press("End")
     assert page.evaluate(LONGEST) < 250
