@@ -4,6 +4,7 @@
 const fs = require("fs");
 const vm = require("vm");
 
+globalThis.setTimeout = (act) => setImmediate(act); // scenes rest between slices of work, for a page: here is none
 process.argv.slice(2).forEach((path) => vm.runInThisContext(fs.readFileSync(path, "utf8"), { filename: path }));
 const cfgedu = globalThis.cfgedu;
 

@@ -41,7 +41,7 @@ REACHED = {  # changes of the start with which a demo's goal is reached
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 
 
-def states(live, n=STATES):
+def states(live):
     """The start, then states drawn from the places of the controls; a text, such as a name, from its options."""
     draw, most = random.Random(7), MOST.get(live.name, {})
     yield live.state
@@ -56,7 +56,7 @@ def states(live, n=STATES):
         steps = round((most.get(name, control.max) - control.min) / control.step)
         return type(control.value)(round(control.min + draw.randint(0, steps) * control.step, 9))
 
-    for _ in range(n - 1):
+    for _ in range(STATES - 1):
         yield live.constants | {name: value(name, control) for name, control in live.controls.items()}
 
 
@@ -77,11 +77,16 @@ def said(name, asked, scripts) -> list:
 
 
 @cache
-def in_english(name) -> tuple[list, list]:
-    """(the random states of a demo and one with its goal reached, what the page says of each)"""
+def english(name) -> tuple:
+    """(a demo, its random states and one with its goal reached)"""
     live = demo(name)
-    asked = [*states(live), live.state | REACHED[name]]
-    return asked, said(name, asked, SCRIPTS)
+    return live, [*states(live), live.state | REACHED[name]]
+
+
+@cache
+def in_english(name) -> list:
+    """What the page says of these states."""
+    return said(name, english(name)[1], SCRIPTS)
 
 
 def differing(asked, told, update) -> list[str]:
@@ -98,9 +103,9 @@ def test_same_allows_one_in_the_last_digit():
 @needs_node
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_scene_says_what_python_says(name):
-    live = demo(name)
-    update, (asked, told) = live.scene(Figure(figsize=live.size)), in_english(name)
-    wrong = differing(asked, told, update)
+    live, asked = english(name)
+    update = live.scene(Figure(figsize=live.size))
+    wrong = differing(asked, in_english(name), update)
     assert not wrong, "\n".join(wrong)
     assert set(inspect.signature(update).parameters) == set(asked[0])
 
@@ -133,7 +138,7 @@ def test_every_label_has_its_korean_words():
 def test_a_scene_says_in_korean_what_python_says_in_korean(name, tmp_path):
     words = tmp_path / "words.js"
     words.write_text(korean_words(), encoding="utf-8")
-    asked = list(states(demo(name), 8))
+    asked = english(name)[1][:8]
     told = said(name, asked, [words, *SCRIPTS])
     with speaking("ko"):
         live = demo(name)
@@ -145,7 +150,7 @@ def test_a_scene_says_in_korean_what_python_says_in_korean(name, tmp_path):
 @needs_node
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_goal_can_be_reached_and_is_not_at_the_start(name):
-    _, answers = in_english(name)
+    answers = in_english(name)
     assert (answers[0][1], answers[-1][1]) == ("false", "true"), (answers[0], answers[-1])
     for *_, words in answers:
         assert words.endswith((".", "?")), words
