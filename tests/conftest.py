@@ -5,12 +5,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels and programs that tests start take it over
 
 import signal
+import time
 from pathlib import Path
 
 import matplotlib
 import pytest
 import torch
-from filelock import FileLock
 from hypothesis import settings
 
 matplotlib.use("Agg")  # not through the environment, which the notebooks' kernels would inherit
@@ -64,15 +64,21 @@ def browser():
 
 
 def made_once(tmp_path_factory, name, make):
-    """A folder that `make` fills, once for all workers."""
+    """A folder that `make` fills in the worker that asks first; the others wait, up to ten minutes."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = base / name
-    with FileLock(base / f"{name}.lock"):
-        if not folder.exists():
-            make(base / f"{name}-new")
-            (base / f"{name}-new").rename(folder)  # it is there when it is whole
-    return folder
+    begun, ended, limit = base / f"{name}-begun", base / f"{name}-ended", time.monotonic() + 600
+    try:
+        begun.touch(exist_ok=False)
+    except FileExistsError:
+        while not ended.exists() and time.monotonic() < limit:
+            time.sleep(0.2)
+    else:
+        try:
+            make(base / name)
+        finally:
+            ended.touch()
+    return base / name
 
 
 @pytest.fixture(scope="session")
