@@ -6,6 +6,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels and programs that tests start take it over
 
 import signal
+import time
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -70,12 +72,45 @@ def browser():
         yield program
 
 
+def made_once(tmp_path_factory, name, make):
+    """A folder that `make` fills in the worker that asks first; the others wait, up to ten minutes."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    begun, ended, limit = base / f"{name}-begun", base / f"{name}-ended", time.monotonic() + 600
+    try:
+        begun.touch(exist_ok=False)
+    except FileExistsError:
+        while not ended.exists() and time.monotonic() < limit:
+            time.sleep(0.2)
+    else:
+        try:
+            make(base / name)
+        finally:
+            ended.touch()
+    return base / name
+
+
 @pytest.fixture(scope="session")
 def every(tmp_path_factory):
-    """(folder, {path: Reader}) of the web edition in all its languages; one build for all tests."""
-    from tests.site import OTHERS, Reader
-    from tools.site import ENGLISH, built
+    """(folder, {path: Reader}) of the web edition in all its languages.
 
-    out = tmp_path_factory.mktemp("web") / "site"
-    assert built([ENGLISH, *OTHERS], out) == ""
+    It is the one in the folder $CFGEDU_SITE, which `course.py site` has just built, or else one that is built here.
+    """
+    from tests.site import OTHERS, Reader
+    from tools.site import COMPLETE, ENGLISH, built
+
+    def make(folder):
+        assert built([ENGLISH, *OTHERS], folder) == ""
+
+    given = os.environ.get("CFGEDU_SITE")
+    out = Path(given).resolve() if given else made_once(tmp_path_factory, "web", make)
+    assert (out / COMPLETE).exists(), f"{out} holds no whole site"
     return out, {path: Reader(path.read_text(encoding="utf-8")) for path in sorted(out.rglob("*.html"))}
+
+
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory):
+    """A folder with the scripts of all live demos."""
+    from tools.site_data import write_scripts
+
+    return made_once(tmp_path_factory, "js", write_scripts)

@@ -14,7 +14,7 @@ import pytest
 
 from tools import translation
 from tools.browser import QUIET, find_browser
-from tools.site_data import STYLE, scripts_of, write_scripts
+from tools.site_data import STYLE, scripts_of
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/site_golden.js"
@@ -84,18 +84,18 @@ def planted(scripts: list[Path], script: str, right: str, error: str, folder: Pa
     return [broken if path == source else path for path in scripts]
 
 
-def bare_page(folder: Path, names) -> Path:
+def bare_page(folder: Path, scripts: Path, names) -> Path:
     """A page with the demos alone, for file://, without the pictures that a real page shows until they live."""
-    write_scripts(folder)
     figures = "\n".join(f'<figure class="cfgedu-demo" data-demo="{name}"></figure>' for name in names)
-    scripts = "\n".join(f'<script defer src="{script}"></script>' for script in scripts_of(names))
+    home = scripts.as_uri()
+    loaded = "\n".join(f'<script defer src="{home}/{script}"></script>' for script in scripts_of(names))
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>demos</title>\n'
-    style = f'<link rel="stylesheet" href="{STYLE}">'
+    style = f'<link rel="stylesheet" href="{home}/{STYLE}">'
     size = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     look = "<style>:root { color-scheme: light dark } body { margin: 12px; max-width: 1000px }</style>"
     page = folder / "page.html"
     page.write_text(
-        f"{head}{style}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{scripts}\n</html>\n", encoding="utf-8"
+        f"{head}{style}{size}{look}\n<main><h1>Demos</h1>{figures}</main>\n{loaded}\n</html>\n", encoding="utf-8"
     )
     return page
 

@@ -4,6 +4,7 @@
 const fs = require("fs");
 const vm = require("vm");
 
+globalThis.setTimeout = (act) => setImmediate(act); // scenes rest between slices of work, for a page: here is none
 process.argv.slice(2).forEach((path) => vm.runInThisContext(fs.readFileSync(path, "utf8"), { filename: path }));
 const cfgedu = globalThis.cfgedu;
 
@@ -182,11 +183,10 @@ const answers = {
     return [...taken.map(({ loss }) => loss), hidden, ...numbers("E"), ...model(points(x), t, y)];
   },
   code: ({ scene, state }) => cfgedu.codeOf(scene, cfgedu.demos[scene], state),
-  readout: async ({ scene, state }) => (await frameOf(scene, state)).text,
-  goal: async ({ scene, state }) => {
-    const { goal } = cfgedu.scenes[scene], { found } = await frameOf(scene, state);
+  said: async ({ scene, state }) => {
+    const { goal } = cfgedu.scenes[scene], { text, found } = await frameOf(scene, state);
     const reached = goal.reached(state, found);
-    return [String(reached), reached ? goal.told(state, found) : goal.hint(state, found)];
+    return [text, String(reached), reached ? goal.told(state, found) : goal.hint(state, found)];
   },
 };
 

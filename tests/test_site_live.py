@@ -19,28 +19,58 @@ CHANGES = {"scales": "r=4", "guidance_vector": "r=5&guidance_vector.t=400", "los
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    return bare_page(tmp_path_factory.mktemp("site"), LIVE).as_uri()
+def address(tmp_path_factory, scripts):
+    return bare_page(tmp_path_factory.mktemp("site"), scripts, LIVE).as_uri()
 
 
-@pytest.fixture
-def opened(browser, address):
-    """opened(hash, width) -> a page with all demos; at the end no script may have failed, nothing been asked for."""
-    contexts, errors, asked = [], [], []
+@pytest.fixture(scope="module")
+def new(browser, address):
+    """new(hash, width) -> a page with all demos, its `errors` and what it has `asked` for."""
 
-    def make(hash="", width=1280):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+    def new(hash, width):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.errors, page.asked = [], []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
         page.goto(address + hash)
         return page
 
-    yield make
-    for context in contexts:
-        context.close()
-    assert not errors
-    assert [url for url in asked if not url.startswith(("file:", "blob:null/"))] == []  # its workers are blobs
+    return new
+
+
+def fine(page):
+    """No script has failed, and nothing been asked for."""
+    assert not page.errors
+    assert [url for url in page.asked if not url.startswith(("file:", "blob:null/"))] == []  # its workers are blobs
+
+
+@pytest.fixture
+def opened(new):
+    """opened(hash, width) -> a page with all demos for one test."""
+    pages = []
+
+    def opened(hash="", width=1280):
+        pages.append(new(hash, width))
+        return pages[-1]
+
+    yield opened
+    for page in pages:
+        page.close()
+        fine(page)
+
+
+@pytest.fixture(scope="module")
+def shared(new):
+    page = new("", 1280)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(shared):
+    """A page with all demos for many tests."""
+    yield shared
+    fine(shared)
 
 
 def live(page, name):
@@ -53,6 +83,13 @@ def live(page, name):
             offer.click()
     page.locator(f"figure[data-demo={name}][data-ms]").wait_for()
     told(page, figure)
+    return figure
+
+
+def at_start(page, name):
+    """The demo, live, in its start state."""
+    figure = live(page, name)
+    go(page, figure, name, "")
     return figure
 
 
@@ -94,8 +131,21 @@ def go(page, figure, name, changes):
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_every_control_answers_the_keyboard(opened, name):
-    page = opened()
+def test_reset_brings_the_first_picture_back(page, name):
+    """It comes before all tests that move a demo of the page: the first picture is the one with which it opens."""
+    figure = live(page, name)
+    start = told(page, figure)
+    change(figure)
+    control = figure.locator("input").first
+    control.press("End" if control.evaluate("(c) => c.value !== c.max") else "Home")
+    assert told(page, figure) != start
+    figure.get_by_role("button", name="reset").press("Enter")
+    assert told(page, figure) == start
+    assert change(figure) < SEEN
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_every_control_answers_the_keyboard(page, name):
     figure = live(page, name)
     start = go(page, figure, name, START.get(name, ""))
     change(figure)
@@ -112,24 +162,9 @@ def test_every_control_answers_the_keyboard(opened, name):
         assert change(figure) > SEEN, f"{control.get_attribute('id')} does not go back"
 
 
-@pytest.mark.parametrize("name", LIVE)
-def test_reset_brings_the_first_picture_back(opened, name):
-    page = opened()
-    figure = live(page, name)
-    start = told(page, figure)
-    change(figure)
-    control = figure.locator("input").first
-    control.press("End" if control.evaluate("(c) => c.value !== c.max") else "Home")
-    assert told(page, figure) != start
-    figure.get_by_role("button", name="reset").press("Enter")
-    assert told(page, figure) == start
-    assert change(figure) < SEEN
-
-
 @pytest.mark.parametrize("name", ["guidance_vector", "score_explorer", "score_mixer"])
-def test_a_hand_drags_the_point(opened, name):
-    page = opened()
-    figure = live(page, name)
+def test_a_hand_drags_the_point(page, name):
+    figure = at_start(page, name)
     before, box = told(page, figure), figure.locator(".cfgedu-drag").first.bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()
@@ -142,9 +177,8 @@ def test_a_hand_drags_the_point(opened, name):
     assert [figure.locator(f"#cfgedu-{name}-{side}").input_value() for side in ("px", "py")] == point  # it is let go
 
 
-def test_a_drag_goes_on_while_the_text_below_grows(opened):
-    page = opened()
-    figure = live(page, "guidance_vector")
+def test_a_drag_goes_on_while_the_text_below_grows(page):
+    figure = at_start(page, "guidance_vector")
     box = figure.locator(".cfgedu-drag").first.bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()
@@ -188,9 +222,8 @@ def test_a_moved_control_is_written_into_the_address_beside_other_demos(opened):
     page.wait_for_function("location.hash === '#scales.r=4&loss_explorer.bucket=6'")
 
 
-def test_a_link_to_a_heading_leaves_a_demo_as_it_is(opened):
-    page = opened()
-    figure = live(page, "scales")
+def test_a_link_to_a_heading_leaves_a_demo_as_it_is(page):
+    figure = at_start(page, "scales")
     start = told(page, figure)
     figure.locator("input").press("ArrowRight")
     moved = told(page, figure)
@@ -199,9 +232,8 @@ def test_a_link_to_a_heading_leaves_a_demo_as_it_is(opened):
     assert told(page, figure) == moved
 
 
-def test_places_play_and_code(opened):
-    page = opened()
-    figure = live(page, "score_mixer")
+def test_places_play_and_code(page):
+    figure = at_start(page, "score_mixer")
     figure.get_by_role("button", name="far in the noise").click()
     assert told(page, figure).startswith("t = 500 ")
     figure.get_by_role("button", name="as code").press("Enter")
@@ -219,9 +251,8 @@ def test_places_play_and_code(opened):
     assert told(page, figure) == stopped
 
 
-def test_a_hand_ends_the_playing(opened):
-    page = opened()
-    figure = live(page, "score_mixer")
+def test_a_hand_ends_the_playing(page):
+    figure = at_start(page, "score_mixer")
     start = told(page, figure)
     figure.get_by_role("button", name="play time t").click()
     figure.get_by_role("button", name="stop").wait_for()
@@ -232,9 +263,8 @@ def test_a_hand_ends_the_playing(opened):
     assert told(page, figure) == start
 
 
-def test_a_network_trains_pauses_and_goes_on(opened):
-    page = opened()
-    figure = live(page, "training")
+def test_a_network_trains_pauses_and_goes_on(page):
+    figure = at_start(page, "training")
     press = lambda name: figure.get_by_role("button", name=name, exact=True).press("Enter")
     share = lambda: float(re.search(r"([\d.]+) times the signal", told(page, figure))[1])
     steps = "Number(document.querySelector('#cfgedu-training-steps').value)"
@@ -255,9 +285,8 @@ def test_a_network_trains_pauses_and_goes_on(opened):
     assert (share(), page.evaluate(steps)) == (1, 0)  # another network begins at its beginning
 
 
-def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(opened):
-    page = opened()
-    figure = live(page, "scales")
+def test_a_goal_gives_a_hint_and_tells_when_it_is_reached(page):
+    figure = at_start(page, "scales")
     figure.get_by_role("button", name="hint").press("Enter")
     verdict = figure.get_by_role("status").last
     assert verdict.text_content() == "98% land in it: lower r."

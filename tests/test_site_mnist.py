@@ -16,8 +16,8 @@ NETWORKS = {"mnist-unet", "mnist-judge"}
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    return bare_page(tmp_path_factory.mktemp("site"), [NAME]).as_uri()
+def address(tmp_path_factory, scripts):
+    return bare_page(tmp_path_factory.mktemp("site"), scripts, [NAME]).as_uri()
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ REACHED = {  # changes of the start with which a demo's goal is reached
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 
 
-def states(live, n=STATES):
+def states(live):
     """The start, then states drawn from the places of the controls; a text, such as a name, from its options."""
     draw, most = random.Random(7), MOST.get(live.name, {})
     yield live.state
@@ -56,7 +56,7 @@ def states(live, n=STATES):
         steps = round((most.get(name, control.max) - control.min) / control.step)
         return type(control.value)(round(control.min + draw.randint(0, steps) * control.step, 9))
 
-    for _ in range(n - 1):
+    for _ in range(STATES - 1):
         yield live.constants | {name: value(name, control) for name, control in live.controls.items()}
 
 
@@ -71,6 +71,30 @@ def same(mine: str, wanted: str) -> bool:
     return True
 
 
+def said(name, asked, scripts) -> list:
+    """What the page says of each state: [its readout, whether the goal is reached ("true"), the words for that]."""
+    return ask([{"ask": "said", "scene": name, "state": state} for state in asked], scripts)
+
+
+@cache
+def english(name) -> tuple:
+    """(a demo, its random states and one with its goal reached)"""
+    live = demo(name)
+    return live, [*states(live), live.state | REACHED[name]]
+
+
+@cache
+def in_english(name) -> list:
+    """What the page says of these states."""
+    return said(name, english(name)[1], SCRIPTS)
+
+
+def differing(asked, told, update) -> list[str]:
+    """Where what the page told of the states is not what the package says."""
+    pairs = zip(told, (update(**state) for state in asked), strict=True)
+    return [f"page    {page}\npackage {wanted}" for page, wanted in pairs if not same(page[0], wanted)]
+
+
 def test_same_allows_one_in_the_last_digit():
     assert same("r = 3: 0.231, 1e-05", "r = 3: 0.232, 1.1e-05")
     assert not any([same("0.231", "0.233"), same("0.23", "0.24 "), same("1 of 3", "1 at 3")])
@@ -79,11 +103,10 @@ def test_same_allows_one_in_the_last_digit():
 @needs_node
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_scene_says_what_python_says(name):
-    live = demo(name)
-    update, asked = live.scene(Figure(figsize=live.size)), list(states(live))
-    told = ask([{"ask": "readout", "scene": name, "state": state} for state in asked], SCRIPTS)
-    wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
-    assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
+    live, asked = english(name)
+    update = live.scene(Figure(figsize=live.size))
+    wrong = differing(asked, in_english(name), update)
+    assert not wrong, "\n".join(wrong)
     assert set(inspect.signature(update).parameters) == set(asked[0])
 
 
@@ -115,25 +138,21 @@ def test_every_label_has_its_korean_words():
 def test_a_scene_says_in_korean_what_python_says_in_korean(name, tmp_path):
     words = tmp_path / "words.js"
     words.write_text(korean_words(), encoding="utf-8")
-    asked = list(states(demo(name), 8))
-    told = ask([{"ask": "readout", "scene": name, "state": state} for state in asked], [words, *SCRIPTS])
-    goals = ask([{"ask": "goal", "scene": name, "state": state} for state in asked], [words, *SCRIPTS])
+    asked = english(name)[1][:8]
+    told = said(name, asked, [words, *SCRIPTS])
     with speaking("ko"):
         live = demo(name)
-        update = live.scene(Figure(figsize=live.size))
-        wrong = [(a, b) for a, b in zip(told, (update(**state) for state in asked), strict=True) if not same(a, b)]
-    assert not wrong, "\n".join(f"page    {a}\npackage {b}" for a, b in wrong)
-    assert all(re.search("[가-힣]", words) for _, words in goals)
+        wrong = differing(asked, told, live.scene(Figure(figsize=live.size)))
+    assert not wrong, "\n".join(wrong)
+    assert all(re.search("[가-힣]", words) for *_, words in told)
 
 
 @needs_node
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_goal_can_be_reached_and_is_not_at_the_start(name):
-    live = demo(name)
-    asked = [*states(live), live.state | REACHED[name]]
-    answers = ask([{"ask": "goal", "scene": name, "state": state} for state in asked], SCRIPTS)
-    assert (answers[0][0], answers[-1][0]) == ("false", "true"), (answers[0], answers[-1])
-    for _, words in answers:
+    answers = in_english(name)
+    assert (answers[0][1], answers[-1][1]) == ("false", "true"), (answers[0], answers[-1])
+    for *_, words in answers:
         assert words.endswith((".", "?")), words
         assert not re.search("undefined|NaN|Infinity", words), words
 

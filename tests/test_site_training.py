@@ -17,7 +17,7 @@ from cfgedu.schedule import linear
 from cfgedu.toy import islands
 from cfgedu.training import train
 from tests.site import ROOT, Reader, ask, bare_page, needs_node, planted, wrong
-from tests.test_site_scenes import same
+from tests.test_site_scenes import differing, said
 from tools.site_alone import ALONE
 from tools.site_cells import bare_figure
 from tools.site_data import NETS, SCENES, SOURCE, TRAINER, WORLD, alone, data
@@ -129,6 +129,14 @@ STATES = [
     {"p_drop": 1.0, "steps": 40, "seed": 1},
     {"p_drop": 0.1, "steps": 1200, "seed": 0},
 ]
+ENDS = [{"p_drop": 0.0, "steps": 1200, "seed": seed} for seed in range(3)]
+ENDS += [{"p_drop": 0.0, "steps": 1190, "seed": 0}, STATES[-1], START]
+
+
+@cache
+def page() -> list:
+    """What the page says of all these states, from runs that it trains once."""
+    return said("training", [*STATES, *ENDS], SCRIPTS)
 
 
 def learned(state):
@@ -157,9 +165,8 @@ def readout(state) -> str:
 
 @needs_node
 def test_the_scene_says_what_the_package_finds():
-    told = ask([{"ask": "readout", "scene": "training", "state": state} for state in STATES], SCRIPTS)
-    off = [(page, mine) for page, mine in zip(told, map(readout, STATES), strict=True) if not same(page, mine)]
-    assert not off, "\n".join(f"page    {page}\npackage {mine}" for page, mine in off)
+    off = differing(STATES, page()[: len(STATES)], lambda **state: readout(state))
+    assert not off, "\n".join(off)
 
 
 @needs_node
@@ -178,11 +185,9 @@ def test_the_cell_that_it_shows_trains_the_same_network(state, tmp_path):
 @needs_node
 def test_the_goal_is_reached_without_labels_dropped_and_at_the_end_alone():
     """And what it says is true of three seeds."""
-    asked = [{"p_drop": 0.0, "steps": 1200, "seed": seed} for seed in range(3)]
-    asked += [START, {"p_drop": 0.0, "steps": 1190, "seed": 0}, {"p_drop": 0.1, "steps": 1200, "seed": 0}]
-    answers = ask([{"ask": "goal", "scene": "training", "state": state} for state in asked], SCRIPTS)
-    assert [reached for reached, _ in answers] == ["true"] * 3 + ["false"] * 3, answers
-    for _, words in answers:
+    answers = page()[len(STATES) :]
+    assert [reached for _, reached, _ in answers] == ["true"] * 3 + ["false"] * 3, answers
+    for *_, words in answers:
         assert words.endswith(".")
         assert not re.search("undefined|NaN|Infinity", words), words
 
@@ -192,7 +197,7 @@ def test_another_network_begins_at_its_beginning_and_a_known_run_is_kept():
     """From a state to others and back: what is said of a state does not depend on the way."""
     first, second = STATES[1], STATES[2]
     walk = [second, first, second | {"steps": 10}, second, first | {"steps": 30}, first]
-    told = ask([{"ask": "readout", "scene": "training", "state": state} for state in walk], SCRIPTS)
+    told = [readout for readout, *_ in said("training", walk, SCRIPTS)]
     assert (told[0], told[1]) == (told[3], told[5])
     assert len({*told}) == 4
 
@@ -205,10 +210,10 @@ LONGEST = """() => new Promise((done) => {
 })"""
 
 
-def test_a_page_answers_while_a_network_trains(browser, tmp_path):
+def test_a_page_answers_while_a_network_trains(browser, tmp_path, scripts):
     """1200 steps take two seconds and more of a processor: in one piece they would hold the page for as long."""
     page = browser.new_page()
-    page.goto(bare_page(tmp_path, ["training"]).as_uri())
+    page.goto(bare_page(tmp_path, scripts, ["training"]).as_uri())
     page.locator("figure[data-ms]").wait_for()
     page.locator("#cfgedu-training-steps").press("End")
     assert page.evaluate(LONGEST) < 250

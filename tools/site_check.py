@@ -13,6 +13,8 @@ import importlib.util
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -39,8 +41,8 @@ EVERYTHING_LOADS = """async () => {
 }"""
 STICKS_OUT = """() => document.documentElement.scrollWidth > innerWidth
   ? [`the page is ${document.documentElement.scrollWidth} pixels wide on a screen of ${innerWidth}`] : []"""
-RUN_AXE = """async () => (await axe.run({exclude: [".katex"]}, {preload: false})).violations
-  .filter((found) => ["serious", "critical"].includes(found.impact))
+RUN_AXE = """async () => (await axe.run({exclude: [".katex"]}, {preload: false, resultTypes: ["violations"]}))
+  .violations.filter((found) => ["serious", "critical"].includes(found.impact))
   .map((found) => `axe: ${found.id} (${found.impact}), ${found.nodes.length} x, at ${found.nodes[0].target}`)"""
 
 
@@ -183,20 +185,32 @@ def main(words=None):
     parser.add_argument("--chromium", metavar="PATH", help="the browser to use")
     options = parser.parse_args(words)
     names, script = pages(options.words), axe()
+    executable = browser.find_browser(options.chromium)
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright, served() as address:
-        program = playwright.chromium.launch(executable_path=browser.find_browser(options.chromium), args=browser.QUIET)
-        others = tuple(f"{language}/" for language in translation.languages())
-        english = [name for name in names if not name.startswith(others)]  # what others share is looked at once
-        seen = {"wide-light": english, "phone-dark": names}
-        found = [bad for look in LOOKS for bad in looked_at(program, SITE.as_uri(), seen[look], look, script)]
-        found += looked_at(program, address, english, "wide-light", None)
-        for home in (SITE.as_uri(), address):
-            found += searched(program, home)
-            found += networks_at_work(program, home, names)
-        shots(program, address, [name for name in SHOWN if name in names])
-        program.close()
+    def done(job):
+        """What a job finds, in a browser of its own."""
+        with sync_playwright() as playwright:
+            program = playwright.chromium.launch(executable_path=executable, args=browser.QUIET)
+            found = job(program)
+            program.close()
+        return found or []
+
+    others = tuple(f"{language}/" for language in translation.languages())
+    english = [name for name in names if not name.startswith(others)]  # what others share is looked at once
+    translated = [name for name in names if name.startswith(others)]
+    folder = SITE.as_uri()
+    with served() as address, ThreadPoolExecutor(2) as two:  # a page is the work of one core
+        jobs = [
+            partial(looked_at, home=folder, names=english, look="wide-light", script=script),
+            partial(looked_at, home=folder, names=english, look="phone-dark", script=script),
+            partial(looked_at, home=folder, names=translated, look="phone-dark", script=script),
+            partial(looked_at, home=address, names=english, look="wide-light", script=None),
+            *(partial(searched, home=home) for home in (folder, address)),
+            *(partial(networks_at_work, home=home, names=names) for home in (folder, address)),
+            partial(shots, home=address, names=[name for name in SHOWN if name in names]),
+        ]
+        found = [bad for some in two.map(done, jobs) for bad in some]
     for name, trouble in dict.fromkeys(found):
         print(f"{name}: {trouble}", file=sys.stderr)
     if found:
