@@ -25,7 +25,7 @@ def test_every_slider_is_moved_and_what_the_page_does_is_counted(every, browser)
     path = bench_frames.pages(every[0])["guidance_vector"]
     costs = bench_frames.frames(browser, path, "guidance_vector", count=20)
     assert {*costs} == {"t", "r", "px", "py"}
-    assert all(0 < script < whole for whole, script in costs.values())
+    assert all(0 < script < whole and 0 < empty < whole for whole, empty, script in costs.values())
 
     def new_page(**look):
         page = browser.new_page(**look)
