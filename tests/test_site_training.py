@@ -158,8 +158,8 @@ def readout(state) -> str:
     error, signal = (mine - exact).square().mean().item(), exact.square().mean().item()
     return (
         f"p_drop = {state['p_drop']:g}, seed {state['seed']}, step {state['steps']} of 1200: {128 * state['steps']} "
-        f"samples seen, {hidden} of them without their label; mean squared error of g {error:.2g}, "
-        f"{error / signal:.2g} times the signal, {signal:.2g}"
+        f"samples seen, {hidden} of them without their label. Mean squared error of g: {error:.2g}, "
+        f"which is {error / signal:.2g} times the signal of {signal:.2g}"
     )
 
 

@@ -47,10 +47,11 @@ def training_demo() -> Alone:
     told = {
         "name": phrase("Training, live"),
         "words": phrase(
-            "A network of notebook 08 trains while you watch, from the first weights and the batches that the package "
-            "draws. Choose `p_drop` and press *train*. In the middle is its $g$ for class 0 at $t = 150$, beside the "
-            "exact one; on the right its error over all times and classes. *Try:* 0.1, then 0, then 1. *As code* gives "
-            "the cell that trains the same network."
+            "A network like those of notebook 08 trains while you watch. Choose `p_drop` and press *train*. On the "
+            "left is the exact $g$ for class 0 at $t = 150$, in the middle the network's. On the right is the error of "
+            "the network's $g$, over all times and classes, against the training step. *Try:* 0.1, then 0, then 1, and "
+            "press *train* each time. Which of the two predictions stays untrained at 0, and which at 1? *As code* "
+            "gives a cell that trains such a network in Python, from the same first weights and batches."
         ),
     }
     return Alone(controls, phrase(alt), (9.6, 4.4), "steps", TRAINING, "08_condition_dropout", "try-read", told)

@@ -20,7 +20,7 @@ Picture = namedtuple("Picture", "address width height")  # its address in the pa
 
 # What a demo says here as long as no script has made it live.
 CAPTION = "The picture of a demo. In the notebook its controls move it."
-BARE = "A demo of this page alone: without scripts there is nothing to see of it."
+BARE = "A demo that lives in the web pages alone: without scripts there is nothing to see of it."
 EXERCISE = re.compile(r"^\*\*(\d+)\. (.+?)\*\*", re.MULTILINE)
 SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 YOUR_TURN = "# your turn"

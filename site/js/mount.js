@@ -74,7 +74,7 @@
     const verdict = make("span", { role: "status" });
     const head = make("strong", { textContent: `${say("Goal:")} ` });
     const goal = make("p", { className: "cfgedu-goal" }, head, scene.goal.words, " ", hint, " ", verdict);
-    const cell = { role: "region", "aria-label": say("the notebook cell for this picture") };
+    const cell = { role: "region", "aria-label": say("the notebook cell for this demo") };
     const code = make("pre", { hidden: true, tabIndex: 0, ...cell });
 
     const shown = {};
@@ -89,12 +89,12 @@
       button(say(text), () => byHand({ ...start, ...changes }))
     ));
     const played = demo.play && say(demo.play.label), trains = demo.play && demo.play.on;
-    const moves = demo.play && say("moves {label}", { label: played });
+    const moves = trains ? "" : demo.play && say("moves {label}", { label: played });
     const play = demo.play && button("", () => (playing ? stop() : begin()), moves);
     const toggle = button(say("as code"), () => {
       code.hidden = !code.hidden;
       toggle.setAttribute("aria-expanded", !code.hidden);
-    }, say("the notebook cell that draws this picture"));
+    }, say("the notebook cell for this demo"));
     const big = document.fullscreenEnabled && button(say("full screen"), () => (
       document.fullscreenElement ? document.exitFullscreen() : live.requestFullscreen()
     ));

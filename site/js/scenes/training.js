@@ -73,7 +73,7 @@
       const share = now.error / signal;
       const text = say(
         "p_drop = {p_drop:g}, seed {seed}, step {step} of {all}: {samples} samples seen, {dropped} of them without " +
-          "their label; mean squared error of g {error:.2g}, {share:.2g} times the signal, {signal:.2g}",
+          "their label. Mean squared error of g: {error:.2g}, which is {share:.2g} times the signal of {signal:.2g}",
         {
           p_drop: rate, seed, step: now.steps, all: STEPS, samples: BATCH * now.steps, dropped: now.dropped,
           error: now.error, share, signal,
@@ -101,18 +101,18 @@
     follow: (name) => (name === "steps" ? {} : { steps: 0 }), // another network begins at its beginning
     goal: {
       words: say(
-        "Predict first: where no label is ever dropped, p_drop = 0, does training bring the error of g below the " +
-          "signal? Then train to the end.",
+        "With p_drop = 0 the error of g ends above the signal. Predict first: is it above the signal from the start, " +
+          "or does training take it there? Set p_drop to 0, and train to the end.",
       ),
       reached: ({ p_drop: rate, steps }, { share }) => rate === 0 && steps === STEPS && share > 1,
       hint: ({ p_drop: rate }, { share }) => (
-        rate > 0 ? say("With dropped labels it is {share:.2g} times the signal here. Set p_drop to 0.", { share }) : (
-          say("So far it is {share:.2g} times the signal. Train on, to step {all}.", { share, all: STEPS })
+        rate > 0 ? say("With dropped labels the error is {share:.2g} times the signal. Set p_drop to 0.", { share }) : (
+          say("At this step the error is {share:.2g} times the signal. Train to step {all}.", { share, all: STEPS })
         )
       ),
       told: (_, { share }) => say(
-        "No: it ends at {share:.2g} times the signal, above that of g = 0, with which it began. Nobody has asked " +
-          "this network without a label, and so its answer is arbitrary, however long it trains.",
+        "Training takes it there: from g = 0, whose error is the signal itself, to {share:.2g} times the signal. In " +
+          "training the network is never asked without a label, so nothing corrects what it answers then.",
         { share },
       ),
     },
