@@ -32,7 +32,7 @@ def test_an_address_shows_its_demo_deep_in_a_page(every, browser, folder):
     address = (every[0] / f"{folder}notebooks/08_condition_dropout.html").as_uri()
     page.goto(f"{address}#training.p_drop=0.5")
     page.locator("figure[data-demo=training] .cfgedu-readout", has_text="p_drop = 0.5").wait_for()
-    assert 0 <= page.locator("figure[data-demo=training]").bounding_box()["y"] < 400
+    assert -1 < page.locator("figure[data-demo=training]").bounding_box()["y"] < 400  # a page scrolls by whole pixels
     page.close()
 
 
