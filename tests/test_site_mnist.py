@@ -2,12 +2,12 @@
 
 import re
 
-import psutil
 import pytest
 
 from tests.site import bare_page
 from tests.test_site_live import go, told
 from tests.test_site_scenes import same
+from tools.bench_frames import processor
 from tools.site_data import demo
 
 BUDGET = 2.5  # seconds of the processor for ten digits in ten guided steps, of all processes of the browser
@@ -49,12 +49,6 @@ def offered(page, address):
     return figure
 
 
-def processor(browser):
-    """Seconds of the processor that the browser's processes have taken."""
-    own = [process for process in psutil.Process().children(recursive=True) if not process.name().startswith("node")]
-    return sum(sum(process.cpu_times()[:2]) for process in own)
-
-
 def test_the_picture_stays_until_somebody_asks(page, address, package):
     figure = offered(page, address)
     assert figure.get_by_role("button").all_text_contents() == ["make it live (loads 2.3 MB)"]
@@ -69,16 +63,16 @@ def test_the_picture_stays_until_somebody_asks(page, address, package):
     assert packed(page) == NETWORKS | {"worker", "mnist-twin-unet"}
 
 
-def test_ten_digits_in_ten_steps_stay_within_their_budget(browser, page, address):
+def test_ten_digits_in_ten_steps_stay_within_their_budget(page, address):
     figure = offered(page, address)
-    before = processor(browser)
+    before = processor()
     figure.get_by_role("button").click()
     loaded = told(page, figure)
-    start, taken = processor(browser), []
+    start, taken = processor(), []
     for r in (3, 4, 5):
         assert go(page, figure, NAME, f"steps=10&{NAME}.r={r}") != loaded
-        taken.append(processor(browser) - start)
-        start = processor(browser)
+        taken.append(processor() - start)
+        start = processor()
     assert start - before > 0.3  # the right processes are watched
     assert max(taken) < BUDGET
     print(f"{taken[0]:.2f} s, then {min(taken[1:]):.2f} s where only r has moved")

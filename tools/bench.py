@@ -4,7 +4,7 @@ Costs of guidance are ratios within one run, of rounds that alternate between th
 program disturbs both; everything has one thread, as in the notebooks. A demo's time is that of its slowest control: the
 median, over as many new values, from the control's message to the moving picture, in the kernel (`course.py browser`
 measures from the key press). --page measures everything, in about half an hour on a quiet machine with two cores, and
-writes docs/benchmarks.md with its picture.
+writes docs/benchmarks.md with its picture; for its frames it needs the pages of `course.py site`.
 """
 
 import argparse

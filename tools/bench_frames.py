@@ -38,15 +38,14 @@ DRAG = """async ([id, frames, heard]) => {
 }"""
 
 
-def spent():
-    """Milliseconds of the processor that the browser's processes have had; they are children of this one."""
+def processor():
+    """Seconds of the processor that the browser's processes have had: this one's children, Playwright's node aside."""
     found = 0.0
     for process in psutil.Process().children(recursive=True):
         try:
-            times = process.cpu_times()
+            found += 0.0 if process.name().startswith("node") else sum(process.cpu_times()[:2])
         except psutil.NoSuchProcess:
             continue
-        found += 1000 * (times.user + times.system)
     return found
 
 
@@ -75,9 +74,9 @@ def frames(browser, path, name, count=FRAMES):
         costs = []
         for heard in (False, True):
             page.wait_for_timeout(REST)
-            before = spent()
+            before = processor()
             script = page.evaluate(DRAG, [identity, count, heard])
-            costs.append((spent() - before) / count)
+            costs.append(1000 * (processor() - before) / count)
         found[identity.rpartition("-")[2]] = (costs[1], costs[0], script)
         figure.get_by_role("button", name="reset").click()
     page.close()

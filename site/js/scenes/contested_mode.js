@@ -33,7 +33,7 @@
     const drawn = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(1)), noise = cfgedu.replayed(4);
     const candidates = cfgedu.rowsOf(drawn.x0, drawn.y, 0), edge = cfgedu.edgeOfSupport(mixture, candidates, 0);
     const coin = cfgedu.seeded(2).rand(candidates.length / 2);
-    const certain = cfgedu.posterior(mixture, candidates).filter((_, i) => i % 2 === 0);
+    const certain = cfgedu.posteriorOf(mixture, candidates, 1, 0);
     const models = Object.fromEntries(Object.keys(WORLDS).map((name) => {
       const means = mixture.means.map((mean) => [...carried(mean, WORLDS[name], 1)]);
       const there = cfgedu.makeMixture(means, [...mixture.std], [...mixture.weight], mixture.label);
