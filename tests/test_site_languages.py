@@ -109,6 +109,22 @@ def test_what_the_theme_says_is_in_the_language_of_the_page(every, language):
 
 @with_the_extra
 @pytest.mark.parametrize("language", OTHERS)
+def test_the_words_for_pictures_are_in_the_language_of_the_page(every, language):
+    out, made = every
+    seen = 0
+    for page in (page for page in made if page.is_relative_to(out / language)):
+        ours, theirs = (
+            {figure["src"].split("/")[-1]: figure["alt"] for figure in made[one].all("img")}
+            for one in (page, out / page.relative_to(out / language))
+        )
+        assert ours.keys() == theirs.keys()
+        assert {name: alt for name, alt in ours.items() if alt in theirs.values()} == {}, page.name
+        seen += len(ours)
+    assert seen > 100
+
+
+@with_the_extra
+@pytest.mark.parametrize("language", OTHERS)
 def test_each_page_leads_to_itself_in_the_other_language_at_the_same_place(every, language):
     out, made = every
     pages = [page for page in made if page.relative_to(out).parts[0] not in OTHERS and page.name != "search.html"]

@@ -244,7 +244,7 @@ def test_build_keeps_what_a_reader_has_changed(course, capsys):
     assert "1 + 1" in mine.read_text(encoding="utf-8")
 
 
-def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
+def test_build_puts_printed_lines_and_words_for_pictures_into_the_language(course):
     new = nbformat.v4
     printed = "✓ the two agree (share 0.25)\nthe two agree\n✓ unknown\n"
     demo = {"alt": "A picture. The picture of a demo: running this cell makes it live.", "demo": "x", "state": {}}
@@ -254,6 +254,7 @@ def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
         new.new_code_cell("claim('the two agree')", id="a", outputs=[new.new_output("stream", text=printed)]),
         new.new_code_cell("print()", id="b", outputs=[new.new_output("stream", text="✓ the two agree\n")]),
         new.new_code_cell("x", id="c", outputs=[shown]),
+        new.new_code_cell("y", id="d", metadata={"mystnb": {"image": {"alt": "A line"}}}),
     ]
     nbformat.write(new.new_notebook(cells=cells), course / "notebooks/06_arrow.ipynb")
     words = Catalog(locale="ko")
@@ -261,6 +262,7 @@ def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
         "the two agree": "둘이 같다",
         "share {value}": "비율 {value}",
         "A picture": "그림",
+        "A line": "직선",
         "The picture of a demo: running this cell makes it live.": "데모의 그림입니다.",
     }.items():
         words.add(english, korean)
@@ -272,6 +274,7 @@ def test_build_puts_printed_lines_and_words_of_demos_into_the_language(course):
     assert built[2].outputs[0].data[DEMO]["alt"] == "그림. 데모의 그림입니다."
     assert built[2].outputs[0].metadata["image/png"]["alt"] == "그림. 데모의 그림입니다."
     assert built[2].outputs[0].data["text/plain"] == "LiveFigure: 그림"
+    assert built[3].metadata == {"mystnb": {"image": {"alt": "직선"}}}
 
 
 def test_pages_are_cut_at_their_headings_and_built(course):

@@ -4,7 +4,7 @@
     check [ko [06 ...]]    what is missing, left over, out of date, or does not agree with the English; exit code 1
     old ko 06 c14          what has changed in the English of a cell since it was translated, word by word
     accept ko 06 c14 ...   the translation of these cells still holds: take the English as it is now
-    strings ko             brings translations/ko/cfgedu.po in step: what checks, claims and demos say
+    strings ko             brings translations/ko/cfgedu.po in step: what checks, claims, demos and pictures say
     build [ko]             the notebooks and pages in that language, and the strings, in build/ko
 
 The English notebooks are the only ones that are executed; translations/ko/06_guidance_vector.md holds their text in

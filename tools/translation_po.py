@@ -1,4 +1,4 @@
-"""translations/ko/cfgedu.po: what checks, claims, exercises and demos say in a language, and where it goes.
+"""translations/ko/cfgedu.po: what checks, claims, exercises, demos and pictures say in a language, and where it goes.
 
 `update` brings the file up to date with `translation_strings.strings`, and `problems` says what is wrong with it.
 `words` is what `language.speak` takes, `compiled` what is read by CFGEDU_LANG; `put_into` changes what a notebook has
@@ -23,6 +23,7 @@ from cfgedu.language import PLACE, is_plain, known, phrase, speak, translated
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
 from tools import site_data
+from tools.notebooks import alt
 from tools.site_alone import ALONE
 from tools.site_data import described
 from tools.translation_rules import numbers
@@ -43,7 +44,7 @@ def read(language: str, root: Path = ROOT) -> Catalog:
     return read_po(io.BytesIO(file.read_bytes()), locale=language) if file.exists() else Catalog(locale=language)
 
 
-HEAD = """# What checks, claims, exercises and demos say; `course.py translation strings` follows the English.
+HEAD = """# What checks, claims, exercises, demos and pictures say; `course.py translation strings` follows the English.
 msgid ""
 msgstr ""
 "Language: {language}\\n"
@@ -207,12 +208,14 @@ def diagnosed(text: str) -> str | None:
 
 
 def put_into(cell) -> None:
-    """Puts what checks, claims and exercises have printed in a cell, and the words of its demo, into the language."""
+    """Puts what checks, claims and exercises have printed in a cell, and its picture's words, into the language."""
+    if words := alt(cell.metadata):
+        cell.metadata.mystnb.image.alt = phrase(words)
     for output in cell.get("outputs", ()):
         if output.output_type == "stream" and SHOWS.search(cell.source):
             output.text = "\n".join(line(each) or each for each in output.text.split("\n"))
         data = output.get("data", {})
         if DEMO in data:
-            alt = data[DEMO]["alt"].removesuffix(f". {INVITATION}")
-            data[DEMO]["alt"] = output.metadata["image/png"]["alt"] = f"{phrase(alt)}. {phrase(INVITATION)}"
-            data["text/plain"] = data["text/plain"].replace(alt, phrase(alt))
+            words = data[DEMO]["alt"].removesuffix(f". {INVITATION}")
+            data[DEMO]["alt"] = output.metadata["image/png"]["alt"] = f"{phrase(words)}. {phrase(INVITATION)}"
+            data["text/plain"] = data["text/plain"].replace(words, phrase(words))

@@ -1,8 +1,8 @@
 """The strings that the course says itself: found in the package, in notebooks, and in the page's scripts.
 
 `strings()` finds them: what `phrase` is called with, the names of checks and claims with the values that they show, the
-tables of the exercises, the labels of demos, what the page's scripts `say`. An f-string becomes a template with named
-places. Where they are translated is in tools/translation_po.py.
+tables of the exercises, the labels of demos, the words for pictures, what the page's scripts `say`. An f-string becomes
+a template with named places. Where they are translated is in tools/translation_po.py.
 """
 
 import ast
@@ -22,6 +22,7 @@ from cfgedu.checks.calls import HINTS
 from cfgedu.exercises.repair import BUGS
 from cfgedu.language import PLACE, WORD, apart, fitting, is_plain
 from cfgedu.widgets.live import INVITATION
+from tools.notebooks import alt
 
 ROOT = Path(__file__).resolve().parent.parent
 SPOKEN = ("phrase", "translated", "check", "claim", "right", "wrong", "not_yet", "mistaken", "Unfit", "slip")
@@ -278,7 +279,8 @@ def strings(root: Path = ROOT) -> Catalog:
             pairs += [(told[key], path.relative_to(root).as_posix()) for key in ("name", "words") if key in told]
             if cell.cell_type == "code":
                 own = list(of_cell(cell.source))
-                pairs += [(it, path.relative_to(root).as_posix()) for it in [*own, *in_places(own, cell)]]
+                texts = [*own, *in_places(own, cell), alt(cell.metadata) or ""]
+                pairs += [(it, path.relative_to(root).as_posix()) for it in texts]
     for path in sorted((root / "site/js").rglob("*.js")):
         pairs += [(it, path.relative_to(root).as_posix()) for it in of_script(path)]
     for text, place in pairs:
