@@ -78,6 +78,10 @@ def fields():
                 yield given | {"ask": "pair"}, flat(*pair(x, times, y)), EXACT
                 score_unit = EXACT / float(schedule.noise_level(t, x)[0])
                 yield given | {"ask": "vector"}, flat(guidance_vector(pair, schedule)(x, times, y)), score_unit
+            far = 30 * x  # where one class is exp(1000) times as probable as another
+            both = flat(*pair(far, torch.ones(B, dtype=torch.long), y))
+            asked_far = asked | {"ask": "pair", "schedule": name, "t": 1, "x": far.tolist()}
+            yield asked_far, both, EXACT * max(1.0, *map(abs, both))
 
 
 def walks():
@@ -251,12 +255,19 @@ ERRORS = [
     ("world", "return top + Math.log(sum)", "return top", "logProb"),
     ("world", "mixture.D / 2 * Math.log(2 * Math.PI)", "Math.log(2 * Math.PI) / 2", "logProb"),
     ("world", "result[K * i + label[j]] += p[j]", "result[K * i + label[j]] = p[j]", "posterior"),
-    ("world", "p[j] * precision[j] *", "p[j] *", "eps"),
-    ("world", "(mean[D * j + d] - x[D * i + d])", "(mean[D * j + d] - x[D * i])", "eps"),
+    ("world", "log[j] += weight[j]", "log[j] += 0", "eps"),
+    ("world", "pull[j] = p * precision[j]", "pull[j] = p", "eps"),
+    ("world", "const here = x[D * i + d]", "const here = x[D * i]", "eps"),
     ("world", "-sigma * score", "sigma * score", "eps"),
+    ("world", "log[j] - (own ? top : topOther)", "log[j] - top", "pair"),
+    ("world", "Math.max(top, topOther)", "top", "pair"),
+    ("world", "Math.exp(top - highest)", "1", "pair"),
+    ("world", "Math.exp(topOther - highest)", "1", "pair"),
+    ("world", "weigh * score + other * scoreOther", "weigh * score - other * scoreOther", "pair"),
+    ("world", "weigh * sum + other * sumOther", "weigh * sum", "pair"),
     ("world", "const sigma = schedule.noiseLevel[t]", "const sigma = schedule.noiseLevel[t - 1]", "eps"),
-    ("world", "valueAt(labels[k], i)", "valueAt(labels[k], 0)", "eps"),
-    ("world", "[NULL, y]", "[y, NULL]", "pair"),
+    ("world", "valueAt(labels, i)", "valueAt(labels, 0)", "eps"),
+    ("world", "return [un, cond]", "return [cond, un]", "pair"),
     ("world", "Math.fround(std[home] * value)", "value", "draw"),
     ("world", "std[j] ** 2 * level.precision[j]", "std[j] ** 2", "drawX0"),
     ("world", "mean[D * j + d] + Math.sqrt(a) * gain", "mean[D * j + d] + gain", "drawX0"),
@@ -276,7 +287,7 @@ ERRORS = [
     ("sampling", "? un + r * (cond - un)", "? un + r * cond", "trajectory"),
     ("sampling", "un + r * (cond - un) : cond", "cond + r * (un - cond) : cond", "trajectory"),
     ("sampling", "cond - (1 - r) *", "cond + (1 - r) *", "trajectory"),
-    ("sampling", "i * scale.length / un.length", "i / un.length", "trajectory"),
+    ("sampling", "i * scale.length / eps.length", "i / eps.length", "trajectory"),
     ("sampling", "(u - cond[i]) / schedule", "(cond[i] - u) / schedule", "vector"),
     ("sampling", "t > low && t <= high", "t >= low && t < high", "trajectory"),
     ("sampling", "const pull = beta / Math.sqrt(1 - aT)", "const pull = beta / Math.sqrt(aT)", "trajectory"),
@@ -287,9 +298,9 @@ ERRORS = [
     ("sampling", "* eps[i]) / signalT", "* eps[i]) / signalS", "trajectory"),
     ("sampling", "signalS * x0", "signalT * x0", "trajectory"),
     ("sampling", "mean + sigma * z[i]", "mean + sigmaSquared * z[i]", "trajectory"),
-    ("sampling", "beta * (u / 2 - eps[i]", "beta * (u - eps[i]", "trajectory"),
-    ("sampling", "spread = Math.sqrt(beta);", "spread = beta;", "trajectory"),
-    ("sampling", "beta / 2 * (u - eps[i]", "beta * (u - eps[i]", "trajectory"),
+    ("sampling", "beta * (x[i] / 2 - eps[i]", "beta * (x[i] - eps[i]", "trajectory"),
+    ("sampling", "spread = Math.sqrt(beta), next", "spread = beta, next", "trajectory"),
+    ("sampling", "beta / 2 * (x[i] - eps[i]", "beta * (x[i] - eps[i]", "trajectory"),
     ("sampling", "s > 0 && draw", "draw", "trajectory"),
     ("sampling", "schedule.alphaBar[s], z", "schedule.alphaBar[t - 1], z", "trajectory"),
     ("metrics", "own.indexOf(Math.max", "own.indexOf(Math.min", "metrics"),

@@ -110,6 +110,8 @@
       ctx.setLineDash([]);
     }
 
+    let picture = {};
+
     const panel = {
       spec,
       box,
@@ -120,17 +122,10 @@
       ],
       holds: (px, py) => px >= box.left && px <= right && py >= box.top && py <= bottom,
 
-      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue. */
+      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue. What the
+       *  same function has painted the time before is taken as it is. */
       image(n, paint, window = [-LIM, LIM, -LIM, LIM], smooth = true) {
-        const picture = pictureOf(n), bytes = picture.data.data;
-        for (let row = 0; row < n; row++) {
-          for (let column = 0; column < n; column++) {
-            const at = 4 * ((n - 1 - row) * n + column);
-            paint(row * n + column, bytes.subarray(at, at + 3));
-            bytes[at + 3] = 255;
-          }
-        }
-        picture.ctx.putImageData(picture.data, 0, 0);
+        picture = picture.paint === paint ? picture : painted(n, paint, picture);
         const [left, , low] = window, step = [(window[1] - left) / (n - 1) / 2, (window[3] - low) / (n - 1) / 2];
         const from = [X(left - step[0]), Y(window[3] + step[1])], to = [X(window[1] + step[0]), Y(low - step[1])];
         inside(1, () => {
@@ -156,9 +151,11 @@
 
       /** Marks of another form: "x", "+", "o" (a ring), "*", "s" (a square) or "X". */
       marks(x, form, { color: tint = GUIDED, size = 4, width = 1.2, edge = tint, alpha = 1 } = {}) {
-        for (let i = 0; i < x.length; i += 2) {
-          inside(alpha, () => mark(ctx, form, X(x[i]), Y(x[i + 1]), size, tint, edge, width));
-        }
+        inside(alpha, () => {
+          for (let i = 0; i < x.length; i += 2) {
+            mark(ctx, form, X(x[i]), Y(x[i + 1]), size, tint, edge, width);
+          }
+        });
       },
 
       line(points, { color: tint = GUIDED, width = 1.2, dash = [], alpha = 1 } = {}) {
@@ -265,17 +262,22 @@
 
   const ticks = (list) => list.map((tick) => (Array.isArray(tick) ? tick : [tick, String(tick).replace("-", "−")]));
 
-  const pictures = {};
-
-  /** The one small canvas for pictures of n x n colours. */
-  function pictureOf(n) {
-    if (!pictures[n]) {
-      const canvas = document.createElement("canvas");
+  /** A small canvas of n x n colours, painted; that of the picture before, if it has the size. */
+  function painted(n, paint, before) {
+    const canvas = before.n === n ? before.canvas : document.createElement("canvas");
+    if (before.n !== n) {
       canvas.width = canvas.height = n;
-      const ctx = canvas.getContext("2d");
-      pictures[n] = { canvas, ctx, data: ctx.createImageData(n, n) };
     }
-    return pictures[n];
+    const ctx = canvas.getContext("2d"), data = ctx.createImageData(n, n);
+    for (let row = 0; row < n; row++) {
+      for (let column = 0; column < n; column++) {
+        const at = 4 * ((n - 1 - row) * n + column);
+        paint(row * n + column, data.data.subarray(at, at + 3));
+        data.data[at + 3] = 255;
+      }
+    }
+    ctx.putImageData(data, 0, 0);
+    return { canvas, n, paint };
   }
 
   Object.assign(cfgedu, { figure });

@@ -2,10 +2,15 @@
 // cfgedu.samplers. A model is a function (x, t, y) -> eps; a pair (x, t, y) -> [eps_un, eps_cond].
 //
 //   guided prediction = u_un + r (u_cond - u_un)        r = 0 unconditional, 1 conditional, above 1 guided
+//
+// What every frame of a demo goes through thousands of times is a loop: a map over numbers takes six times as long.
 
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
+
+  /** Room for as many numbers, of the same kind. */
+  const empty = (x) => new x.constructor(x.length);
 
   // ---------------------------------------------------------------- guidance
 
@@ -22,11 +27,12 @@
   /** eps = lerp(eps_un, eps_cond, r). r: one number, an array with one scale for each sample, or a function of t. */
   function guided(pair, r) {
     return (x, t, y) => {
-      const [un, cond] = pair(x, t, y), scale = typeof r === "function" ? r(t) : r;
-      if (typeof scale === "number") {
-        return un.map((u, i) => lerp(u, cond[i], scale));
+      const [un, cond] = pair(x, t, y), scale = typeof r === "function" ? r(t) : r, eps = empty(un);
+      for (let i = 0; i < eps.length; i++) {
+        const here = typeof scale === "number" ? scale : scale[Math.floor(i * scale.length / eps.length)];
+        eps[i] = lerp(un[i], cond[i], here);
       }
-      return un.map((u, i) => lerp(u, cond[i], scale[Math.floor(i * scale.length / un.length)]));
+      return eps;
     };
   }
 
@@ -67,8 +73,11 @@
    *  with beta_tilde = beta (1 - a_s) / (1 - a_t) */
   function ddpmStep(x, eps, aT, aS, z) {
     const alpha = aT / aS, beta = 1 - alpha, betaTilde = beta / (1 - aT) * (1 - aS);
-    const pull = beta / Math.sqrt(1 - aT), signal = Math.sqrt(alpha), spread = Math.sqrt(betaTilde);
-    return x.map((u, i) => (u - pull * eps[i]) / signal + spread * z[i]);
+    const pull = beta / Math.sqrt(1 - aT), signal = Math.sqrt(alpha), spread = Math.sqrt(betaTilde), next = empty(x);
+    for (let i = 0; i < x.length; i++) {
+      next[i] = (x[i] - pull * eps[i]) / signal + spread * z[i];
+    }
+    return next;
   }
 
   /** x_s = sqrt(a_s) x_0 + sqrt(1 - a_s - sigma^2) eps + sigma z,   sigma^2 = eta^2 beta_tilde
@@ -76,24 +85,31 @@
   function ddimStep(x, eps, aT, aS, z, eta = 0) {
     const beta = 1 - aT / aS, sigmaSquared = eta ** 2 * beta / (1 - aT) * (1 - aS);
     const noise = Math.sqrt(1 - aS - sigmaSquared), sigma = Math.sqrt(sigmaSquared), before = Math.sqrt(1 - aT);
-    const [signalT, signalS] = [Math.sqrt(aT), Math.sqrt(aS)];
-    return x.map((u, i) => {
-      const x0 = (u - before * eps[i]) / signalT;
+    const signalT = Math.sqrt(aT), signalS = Math.sqrt(aS), next = empty(x);
+    for (let i = 0; i < x.length; i++) {
+      const x0 = (x[i] - before * eps[i]) / signalT;
       const mean = signalS * x0 + noise * eps[i];
-      return sigma ? mean + sigma * z[i] : mean;
-    });
+      next[i] = sigma ? mean + sigma * z[i] : mean;
+    }
+    return next;
   }
 
   /** x_s = x + beta (x / 2 + score) + sqrt(beta) z,   score = -eps / sqrt(1 - a_t) */
   function eulerMaruyamaStep(x, eps, aT, aS, z) {
-    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), spread = Math.sqrt(beta);
-    return x.map((u, i) => u + beta * (u / 2 - eps[i] / noise) + spread * z[i]);
+    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), spread = Math.sqrt(beta), next = empty(x);
+    for (let i = 0; i < x.length; i++) {
+      next[i] = x[i] + beta * (x[i] / 2 - eps[i] / noise) + spread * z[i];
+    }
+    return next;
   }
 
   /** x_s = x + beta / 2 (x + score),   score = -eps / sqrt(1 - a_t);   z is not used */
   function odeStep(x, eps, aT, aS) {
-    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT);
-    return x.map((u, i) => u + beta / 2 * (u - eps[i] / noise));
+    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), next = empty(x);
+    for (let i = 0; i < x.length; i++) {
+      next[i] = x[i] + beta / 2 * (x[i] - eps[i] / noise);
+    }
+    return next;
   }
 
   const SAMPLERS = { DDPM: ddpmStep, DDIM: ddimStep, "Euler-Maruyama": eulerMaruyamaStep, ODE: odeStep };
@@ -121,7 +137,11 @@
 
   /** x_0, the end of the trajectory with the same arguments. */
   function sample(...given) {
-    return trajectory(...given).pop();
+    let last;
+    for (const x of stepped(...given)) {
+      last = x;
+    }
+    return last;
   }
 
   Object.assign(cfgedu, {

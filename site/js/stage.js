@@ -36,7 +36,8 @@
     });
     const grey = (share) => 255 - Math.round(190 * share ** 0.9 / 2);
     const shade = Uint8Array.from({ length: rows * rows }, (_, k) => grey(columns[k % rows][Math.floor(k / rows)]));
-    return (panel) => panel.image(rows, (k, pixel) => pixel.fill(shade[k]), [schedule.T, 0, -LIM, LIM]);
+    const paint = (k, pixel) => pixel.fill(shade[k]);
+    return (panel) => panel.image(rows, paint, [schedule.T, 0, -LIM, LIM]);
   }
 
   /** A bar for each class, and its prior as a black line. */

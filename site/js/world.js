@@ -205,11 +205,14 @@
   /**
    * The exact Denoiser E[eps given x_t, y] = -sqrt(1 - a_t) grad log p_t(x given y)
    * with grad log p_t = sum_j p(j given x_t, y) (sqrt(a_t) mean_j - x) / v_j.
-   * Its `pair` gives the predictions without and with the label for the price of one.
+   * Its `pair` gives the predictions without and with the label for the price of one: without it,
+   *
+   *   grad log p_t(x) = p(y given x_t) grad log p_t(x given y) + p(not y given x_t) grad log p_t(x given not y)
    */
   function denoiser(mixture, schedule) {
-    const { D, J, logWeight } = mixture, density = new Float64Array(J), p = new Float64Array(J);
-    const levels = Array(schedule.T + 1).fill(null);
+    const { D, J, label } = mixture, weight = mixture.logWeight[0], levels = Array(schedule.T + 1).fill(null);
+    const log = new Float64Array(J), pull = new Float64Array(J);
+    const owns = (y, j) => y === NULL || label[j] === y;
 
     /** The components at time t, and sqrt(1 - a_t). */
     function levelOf(t) {
@@ -220,31 +223,55 @@
       return levels[t];
     }
 
-    function write(eps, { mean, precision, sigma }, x, i, weight) {
-      softmax(density, weight, p);
-      for (let d = 0; d < D; d++) {
-        let score = 0;
-        for (let j = 0; j < J; j++) {
-          score += p[j] * precision[j] * (mean[D * j + d] - x[D * i + d]);
-        }
-        eps[D * i + d] = -sigma * score;
-      }
-    }
-
-    function predict(x, t, labels) {
-      const eps = labels.map(() => new Float64Array(x.length));
+    /** [eps without the label, eps with it]; the first is empty where only one is wanted. */
+    function predict(x, t, labels, both) {
+      const un = new Float64Array(both ? x.length : 0), cond = new Float64Array(x.length);
       for (let i = 0; i < x.length / D; i++) {
-        const level = levelOf(valueAt(t, i));
-        logDensities(mixture, level, x, i, density);
-        for (let k = 0; k < labels.length; k++) {
-          write(eps[k], level, x, i, logWeight[valueAt(labels[k], i) + 1]);
+        const level = levelOf(valueAt(t, i)), { mean, precision, sigma } = level, y = valueAt(labels, i);
+        logDensities(mixture, level, x, i, log);
+        let top = -Infinity, topOther = -Infinity; // of the components of the label, and of all others
+        for (let j = 0; j < J; j++) {
+          log[j] += weight[j];
+          if (owns(y, j)) {
+            top = log[j] > top ? log[j] : top;
+          } else {
+            topOther = log[j] > topOther ? log[j] : topOther;
+          }
+        }
+        let sum = 0, sumOther = 0;
+        for (let j = 0; j < J; j++) {
+          const own = owns(y, j), away = log[j] - (own ? top : topOther);
+          const p = away > LOST && (own || both) ? Math.exp(away) : 0;
+          pull[j] = p * precision[j];
+          if (own) {
+            sum += p;
+          } else {
+            sumOther += p;
+          }
+        }
+        const highest = Math.max(top, topOther), weigh = Math.exp(top - highest), other = Math.exp(topOther - highest);
+        for (let d = 0; d < D; d++) {
+          const here = x[D * i + d];
+          let score = 0, scoreOther = 0;
+          for (let j = 0; j < J; j++) {
+            const part = pull[j] * (mean[D * j + d] - here);
+            if (owns(y, j)) {
+              score += part;
+            } else {
+              scoreOther += part;
+            }
+          }
+          cond[D * i + d] = -sigma * score / sum;
+          if (both) {
+            un[D * i + d] = -sigma * (weigh * score + other * scoreOther) / (weigh * sum + other * sumOther);
+          }
         }
       }
-      return eps;
+      return [un, cond];
     }
 
-    const model = (x, t, y) => predict(x, t, [y])[0];
-    model.pair = (x, t, y) => predict(x, t, [NULL, y]);
+    const model = (x, t, y) => predict(x, t, y, false)[1];
+    model.pair = (x, t, y) => predict(x, t, y, true);
     return model;
   }
 

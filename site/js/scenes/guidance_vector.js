@@ -15,13 +15,24 @@
     const mixture = cfgedu.islands(), schedule = cfgedu.linear();
     const pair = cfgedu.nullPair(cfgedu.denoiser(mixture, schedule)), vector = cfgedu.guidanceVector(pair, schedule);
     const points = grid(ARROWS, LIM * (1 - 1 / ARROWS)), pixels = grid(PIXELS);
+    let last = {};
+
+    /** What does not depend on the point and on r: it is kept while they move. */
+    function fieldAt(t, label) {
+      if (last.t !== t || last.label !== label) {
+        const a = schedule.alphaBar[t], p = cfgedu.posteriorOf(mixture, pixels, a, label), tint = rgb(color(label));
+        const paint = (k, pixel) => tint.forEach((c, i) => (pixel[i] = 255 - (255 - c) * p[k] / 1.6));
+        const outlines = LEVELS.map((level) => cfgedu.contour(p, PIXELS, level));
+        last = { t, label, g: vector(points, t, label), paint, outlines, centre: centreOf(mixture, label, a) };
+      }
+      return last;
+    }
 
     return ({ t, r, label, px, py }) => {
       const a = schedule.alphaBar[t], x = Float64Array.of(px, py);
-      const field = vector(points, t, label), g = vector(x, t, label);
+      const g = vector(x, t, label);
       const [un, cond] = pair(x, t, label).map((eps) => schedule.score(x, t, eps));
       const guided = un.map((s, d) => s + r * g[d]);
-      const p = cfgedu.posteriorOf(mixture, pixels, a, label);
       const prob = cfgedu.posterior(mixture, x, a)[label];
       const text = say(
         "t = {t}, signal level {a:.3f}. At the point: p(y = {label} | x_t) = {prob:.3f}, |s_un| = {un:.3g}, " +
@@ -30,7 +41,7 @@
       );
 
       function draw([left, right]) {
-        showField(left, t, label, p, points, field, centreOf(mixture, label, a), x, guided);
+        showField(left, points, fieldAt(t, label), x, guided);
         showSum(right, r, label, un, cond, g, guided);
       }
       return { text, draw, found: { prob, g: length(g), un: length(un) } };
@@ -45,14 +56,13 @@
   }
 
   /** g at the points, over p(y given x_t); the mean of the class; the guided score at one point. */
-  function showField(panel, t, label, p, points, field, centre, x, guided) {
-    const tint = rgb(color(label));
-    panel.image(PIXELS, (k, pixel) => tint.forEach((c, i) => (pixel[i] = 255 - (255 - c) * p[k] / 1.6)));
-    LEVELS.forEach((level, k) => cfgedu.contour(p, PIXELS, level).forEach((line) => (
+  function showField(panel, points, { t, label, g, paint, outlines, centre }, x, guided) {
+    panel.image(PIXELS, paint);
+    outlines.forEach((lines, k) => lines.forEach((line) => (
       panel.line(line, { color: INK, width: 1.1, dash: DASHES[k] })
     )));
-    const longest = longestOf(field);
-    panel.arrows(points, field.map((g) => LONGEST / longest * g), { color: G });
+    const longest = longestOf(g);
+    panel.arrows(points, g.map((u) => LONGEST / longest * u), { color: G });
     panel.marks(centre, "x", { size: 4, width: 2 });
     const scale = POINTER / Math.max(length(guided), 1e-12);
     panel.arrows(x, guided.map((s) => scale * s), { width: 4, head: 2.6 });

@@ -11,16 +11,19 @@
   function numberLine(panel, r) {
     panel.bar((1 + HIGH + 0.5) / 2, 3.3, { color: G, width: HIGH - 0.5, from: -1, alpha: 0.08 });
     panel.bar(r, 2.35, { color: GUIDED, width: 0.22, from: -0.45, alpha: 0.22 });
+    const full = [], hollow = [];
     ROWS.forEach(([name, height]) => {
       panel.line([LOW, height, HIGH, height], { color: INK });
       panel.text(HIGH, height + 0.2, name, { align: "right", bold: true });
       for (let at = LOW; at <= HIGH; at++) {
         const gated = height === 0 && at <= 1; // this library guides above 1 only
-        panel.dots([at, height], { color: gated ? "#FFFFFF" : INK, radius: 3, edge: INK });
+        (gated ? hollow : full).push(at, height);
         const value = height === 1 ? cfgedu.wFromR(at) : at;
         panel.text(at, height - 0.36, `${value}`, { align: "center", fill: gated ? UN : INK });
       }
     });
+    panel.dots(full, { color: INK, radius: 3, edge: INK });
+    panel.dots(hollow, { color: "#FFFFFF", radius: 3, edge: INK });
     panel.text(HIGH, -0.8, "hollow: 1 or less leaves guidance out, so the plain label", { align: "right", size: 11 });
     WORDS.forEach(([at, words, fill]) => words.split("\n").reverse().forEach((word, k) => (
       panel.text(at, 2.62 + 0.24 * k, word, { align: "center", fill })

@@ -36,7 +36,8 @@
         const score = schedule.score(points, t, model(points, t, NULL));
         const inside = Array.from(cfgedu.logProb(mixture, points, NULL, a), (log) => log > low);
         const longest = highest(inside.map((on, i) => (on ? Math.hypot(score[2 * i], score[2 * i + 1]) : 0)));
-        last = { t, data, low, score, inside, longest, noisy: grey(logNoisy) };
+        const noisy = grey(logNoisy), paint = (k, pixel) => pixel.fill(255 * noisy[k]);
+        last = { t, data, low, score, inside, longest, paint };
       }
       return last;
     }
@@ -55,7 +56,7 @@
       );
 
       function draw([left, right]) {
-        left.image(PIXELS, (k, pixel) => pixel.fill(255 * field.noisy[k]));
+        left.image(PIXELS, field.paint);
         const shown = field.score.map((s, i) => (field.inside[i >> 1] ? s * LONGEST / longest : NaN));
         left.arrows(points, shown, { color: INK, width: 1.6 });
         if (inside) {

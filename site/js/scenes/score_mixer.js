@@ -14,7 +14,7 @@
     const labels = [...Array(K).keys(), NULL]; // no label last, so that its arrow lies on top
     let last = {};
 
-    /** The colours of noisy data at time t, three numbers a pixel: kept while the point moves. */
+    /** Paints the colours of noisy data at time t: kept while the point moves. */
     function colors(t) {
       if (last.t !== t) {
         const a = schedule.alphaBar[t], log = cfgedu.logProb(mixture, pixels, NULL, a);
@@ -24,9 +24,9 @@
           const mixed = tint.reduce((sum, c, y) => sum + p[K * k + y] * c[i % 3], 0);
           return 255 - shade * (255 - mixed);
         });
-        last = { t, shown };
+        last = { t, paint: (k, pixel) => pixel.set(shown.subarray(3 * k, 3 * k + 3)) };
       }
-      return last.shown;
+      return last.paint;
     }
 
     return ({ t, px, py }) => {
@@ -46,8 +46,7 @@
       const off = Math.max(...p.map((share, k) => Math.abs(share - mixture.prior[k])));
 
       function draw([left, middle, right]) {
-        const shown = colors(t);
-        left.image(PIXELS, (k, pixel) => pixel.set(shown.subarray(3 * k, 3 * k + 3)));
+        left.image(PIXELS, colors(t));
         s.forEach((v, k) => left.arrows(x, v.map((u) => LENGTH * u), { color: color(labels[k]), width: 3.2 }));
         left.dots(x, { color: "#FFFFFF", radius: 4, edge: GUIDED });
         left.title(`noisy data, t = ${t}`);

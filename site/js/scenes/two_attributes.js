@@ -21,6 +21,7 @@
     const lowest = PLACES.map((_, k) => cfgedu.edgeOfSupport(both, cfgedu.rowsOf(data.x0, data.y, k), k));
     const log = cfgedu.logProb(both, grid(PIXELS), NULL), top = Math.max(...log);
     const shade = log.map((value) => 255 * (1 - 0.35 * Math.max(0, 1 + (value - top) / DEPTH)));
+    const paint = (k, pixel) => pixel.fill(shade[k]);
 
     const prediction = (name) => (x, t) => conditions[name][0](x, t, conditions[name][1]);
 
@@ -48,7 +49,7 @@
       );
 
       function draw([left, right]) {
-        left.image(PIXELS, (k, pixel) => pixel.fill(shade[k]));
+        left.image(PIXELS, paint);
         left.dots(x, { color: CLASSES[wanted], radius: 1.7, alpha: 0.6 });
         left.title(`guided to: ${one} with ${general(rA)}, ${two} with ${general(rB)}`);
         left.frame();
