@@ -236,6 +236,30 @@ def test_writing_in_place_neither_passes_a_wrong_answer_nor_fails_a_right_one(ca
     assert torch.equal(RAMP, torch.linspace(-2, 2, 6, dtype=torch.float64))
 
 
+def test_where_it_fails_at_one_input_alone_the_place_is_named(capsys):
+    places = list(HALF.inputs())
+
+    def fails_later(x, a):
+        if a:
+            raise ArithmeticError("on purpose")
+        return x
+
+    def fails_always(x, a):
+        raise ArithmeticError("on purpose")
+
+    last = next(place for place, (_, a) in HALF.inputs().items() if a)
+    assert f"{last}: your function raised ArithmeticError" in tried(capsys, HALF, fails_later)[1]
+    assert not any(f"{place}: your function" in tried(capsys, HALF, fails_always)[1] for place in places)
+
+
+def test_an_answer_that_draws_random_numbers_is_told_so(capsys):
+    said_twice = "gives two answers"
+    assert said_twice in tried(capsys, HALF, lambda x, a: torch.rand_like(x))[1]
+    assert said_twice in tried(capsys, HALF, lambda x, a: x + np.random.default_rng().random())[1]
+    assert said_twice not in tried(capsys, HALF, lambda x, a: torch.rand(x.shape, generator=seeded(0)))[1]
+    assert said_twice not in tried(capsys, HALF, lambda x, a: x * float("nan"))[1]
+
+
 def test_what_the_learners_function_raises_is_a_cross_with_their_line(capsys):
     def mine(x, a):
         return x / 2 + (a * 1.0).sqrt()

@@ -23,7 +23,7 @@ from cfgedu.checks.answers import (
     shown,
     unanswered,
 )
-from cfgedu.checks.calls import call, outcome
+from cfgedu.checks.calls import call, call_at_all, outcome
 from cfgedu.checks.said import LONGEST, Verdict, mistaken, not_yet, number_in_words, right, say, shortened, wrong
 from cfgedu.language import phrase, translated
 
@@ -85,7 +85,7 @@ class Exercise:
         if not callable(answer):
             asked = "a function is asked for, got {answer}: give its name, without a call"
             raise Unfit(phrase(asked, answer=shortened(answer)))
-        returned = {place: call(answer, *given) for place, given in inputs.items()}
+        returned = call_at_all(answer, inputs)
         if any(unanswered(value) for value in returned.values()):
             return not_yet(self.name)
         got = {place: numbers(value) for place, value in returned.items()}
@@ -96,6 +96,10 @@ class Exercise:
             values = {place: outcome(function, given) for place, given in inputs.items()}
             if all(value is not None and agree(got[place], value, self.atol) for place, value in values.items()):
                 return wrong(self.name, shown(got, expected, places[0]), mistaken(mistake))
+        again = numbers(call(answer, *inputs[places[0]]))
+        if not agree(again, got[places[0]], self.atol):
+            twice = "Called twice with the same input, your function gives two answers: does it draw random numbers?"
+            return wrong(self.name, shown(got, expected, places[0]), phrase(twice))
         words = factor_in_words([(got[place], expected[place]) for place in expected], self.atol)
         truths = is_truth(wanted[places[0]])
         words = words or difference(got[places[0]], expected[places[0]], self.atol, truths)

@@ -4,7 +4,7 @@ import copy
 import linecache
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cfgedu.checks.answers import Numbers, Unfit, numbers
 from cfgedu.checks.said import LONGEST
-from cfgedu.language import phrase
+from cfgedu.language import phrase, translated
 
 NOT_THE_LEARNERS = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 HINTS = {  # part of an error's message: what helps
@@ -50,6 +50,18 @@ def call(function: Callable, *arguments):
         said = "your function returned a generator, which yields one value after the other: return one answer"
         raise Unfit(phrase(said))
     return value
+
+
+def call_at_all(function: Callable, inputs: Mapping[str, tuple]) -> dict:
+    """{place: what it returns there}. Where it fails at one place and not at those before, the place is named."""
+    returned = {}
+    for place, given in inputs.items():
+        try:
+            returned[place] = call(function, *given)
+        except Unfit as unfit:
+            where = f"{translated(place)}: " if returned and place else ""
+            raise Unfit(f"{where}{unfit}") from unfit
+    return returned
 
 
 def copied(argument):

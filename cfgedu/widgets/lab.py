@@ -191,7 +191,7 @@ def sampling_lab_demo(
         presets[phrase("{name}, from 600", name=told)] = {"model": name, "high": 600, **strong}
         presets[phrase("{name}, down to 200", name=told)] = {"model": name, "low": 200, **strong}
     presets |= {
-        phrase("8 steps, {sampler}", sampler=sampler): {"sampler": sampler, "steps": 8, "r": 8.0} for sampler in OFFERED
+        phrase("8 steps, {sampler}", sampler=sampler): {"sampler": sampler, "steps": 8, **strong} for sampler in OFFERED
     }
     presets = {} if schedule else presets
     return LiveFigure(scene, controls, size=(9.4, 4.6), alt=alt, presets=presets, play="r")
