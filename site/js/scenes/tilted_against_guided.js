@@ -58,14 +58,31 @@
     const one = cfgedu.seeded(9).randn(2 * POINTS), start = Float64Array.of(...one, ...one), noise = cfgedu.replayed(3);
     const { x0: candidates, y: labels } = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(1));
     const coin = cfgedu.seeded(2).rand(labels.length), posterior = cfgedu.posterior(mixture, candidates);
-    const seen = cfgedu.posterior(mixture, pixels);
+    const outlinesOf = Array.from({ length: K }, (_, label) => {
+      const clean = cfgedu.logProb(mixture, pixels, label);
+      const seen = cfgedu.posteriorOf(mixture, pixels, 1, label).map(Math.log);
+      return (r) => {
+        const log = clean.map((p, k) => p + (r - 1) * seen[k]), top = highest(log);
+        const tilted = log.map((p) => Math.exp(p - top));
+        return LEVELS.map((level) => cfgedu.contour(tilted, PIXELS, level));
+      };
+    });
+
+    /** The first draws from a class that a coin keeps, with the probability p(label given x)^(r - 1). */
+    function accepted(r, label) {
+      const kept = [];
+      for (let i = 0; i < labels.length && kept.length < 2 * POINTS; i++) {
+        if (labels[i] === label && coin[i] < posterior[K * i + label] ** (r - 1)) {
+          kept.push(candidates[2 * i], candidates[2 * i + 1]);
+        }
+      }
+      return kept;
+    }
 
     return ({ r, label, sampler }) => {
-      const keep = (i) => labels[i] === label && coin[i] < posterior[K * i + label] ** (r - 1);
-      const kept = candidates.filter((_, i) => keep(i >> 1)).subarray(0, 2 * POINTS);
       const step = sideBySide(cfgedu.ddimStep, THIRD[sampler]);
       const x = cfgedu.sample(step, cfgedu.guided(pair, r), schedule, start, label, times, noise());
-      const clouds = [kept, x.subarray(0, 2 * POINTS), x.subarray(2 * POINTS)], axis = mainAxis(mixture, label);
+      const clouds = [accepted(r, label), x.subarray(0, 2 * POINTS), x.subarray(2 * POINTS)], axis = mainAxis(mixture, label);
       const islands = clouds.map((cloud) => measured(cloud, axis));
       const [tilted, ddim, other] = islands.map(({ mean, variance }) => (
         `${fixed(mean[0], 2)}; ${fixed(variance[0], 3)}, ${fixed(variance[1], 3)}`
@@ -77,9 +94,7 @@
       );
 
       function draw(panels) {
-        const log = cfgedu.logProb(mixture, pixels, label).map((p, k) => p + (r - 1) * Math.log(seen[K * k + label]));
-        const top = highest(log), tilted = log.map((p) => Math.exp(p - top));
-        const outlines = LEVELS.map((level) => cfgedu.contour(tilted, PIXELS, level));
+        const outlines = outlinesOf[label](r);
         panels.forEach((panel, k) => {
           const { mean, variance } = islands[k], row = [["mean", mean[0], 2], ["var along", variance[0], 3],
             ["var across", variance[1], 3]];
