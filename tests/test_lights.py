@@ -38,6 +38,13 @@ def test_right_code_is_green_in_every_form(code):
     assert [light.name for light in lights] == list(GAUGES)
 
 
+def test_code_that_is_changed_in_place_is_seen_anew():
+    code = changed()
+    dashboard(code)
+    code.loss = lambda model, x0, y, p_drop, generator: REPAIRED.loss(model, x0, y, 0.5, generator)
+    assert red(code) == {"drop rate"}
+
+
 @pytest.mark.parametrize("bug", EVERY.values(), ids=lambda bug: bug.name)
 def test_a_bug_turns_its_lights_red_and_no_other(bug):
     assert red(code_with([bug])) == set(bug.lights)

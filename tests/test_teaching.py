@@ -72,3 +72,14 @@ def test_a_row_of_a_route_names_sections_that_exist_and_adds_up():
             wrong.append(f"{number} | {sections} | {exercises}: {spent}, not {stated}")
     assert routes()
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_routes_heading_has_the_minutes_of_each_of_its_sessions():
+    three = re.split(r"^### ", PAGE.read_text("utf-8").split("\n## Minutes")[0], flags=re.MULTILINE)[1:]
+    assert len(three) == 3
+    for route in three:
+        head, _, sessions = route.partition("\n")
+        stated = [int(n) for n in re.findall(r"\d+", head.partition("(")[2])]
+        tables = re.findall(r"(?:^\|.*\n)+", sessions, re.MULTILINE)
+        spent = [re.findall(r"^\| \d\d \|.*?\| (\d+) \|", rows, re.MULTILINE) for rows in tables]
+        assert stated == [sum(map(int, rows)) for rows in spent]

@@ -113,8 +113,18 @@ def dashboard(code, mixture: Mixture | None = None, seed: int = 0, known: bool =
     mixture: the density that `code.model` has learned, the islands unless given. known=False: the model has learned
     something else, and the two lights that hold it against the truth stay dark.
     """
-    mixture = mixture or islands()
+    code, mixture = Beheld(code), mixture or islands()
     return [lit(name, gauge, code, mixture, seed, known) for name, gauge in GAUGES.items()]
+
+
+class Beheld:
+    """The code as one dashboard sees it: a new object each time, by which `training_calls` knows what it has asked."""
+
+    def __init__(self, code):
+        self.beheld = code
+
+    def __getattr__(self, part: str):
+        return getattr(self.beheld, part)
 
 
 def lit(name: str, gauge: Gauge, code, mixture: Mixture, seed: int, known: bool) -> Light:

@@ -5,6 +5,8 @@ what its model has learned, and lends points and labels to the others; `seed` ma
 the code a model of their own: one that writes down what it is asked, or one whose right answer is known.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -58,6 +60,7 @@ def points(code, mixture, seed, n=BATCH):
 # ---------------------------------------------------------------- training
 
 
+@lru_cache(maxsize=1)  # three lights read it
 def training_calls(code, mixture, seed):
     """What the loss asks a model in each of many batches: [(x, t, y), ...]"""
     generator, recorder, calls = seeded(seed), Recorder(), []

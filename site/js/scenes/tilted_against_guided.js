@@ -82,7 +82,8 @@
     return ({ r, label, sampler }) => {
       const step = sideBySide(cfgedu.ddimStep, THIRD[sampler]);
       const x = cfgedu.sample(step, cfgedu.guided(pair, r), schedule, start, label, times, noise());
-      const clouds = [accepted(r, label), x.subarray(0, 2 * POINTS), x.subarray(2 * POINTS)], axis = mainAxis(mixture, label);
+      const clouds = [accepted(r, label), x.subarray(0, 2 * POINTS), x.subarray(2 * POINTS)];
+      const axis = mainAxis(mixture, label);
       const islands = clouds.map((cloud) => measured(cloud, axis));
       const [tilted, ddim, other] = islands.map(({ mean, variance }) => (
         `${fixed(mean[0], 2)}; ${fixed(variance[0], 3)}, ${fixed(variance[1], 3)}`
