@@ -21,11 +21,14 @@
     }).filter((piece) => piece.text);
   }
 
-  const laid = new Map();
+  const laid = new Map(), MANY = 1000;
 
   /** The pieces of a text, each with its font and width: nearly all texts return with the next frame. */
   function layOut(ctx, text, size, bold) {
     const name = `${size} ${bold} ${text}`;
+    if (laid.size > MANY) {
+      laid.clear(); // titles with numbers come and go
+    }
     if (!laid.has(name)) {
       laid.set(name, pieces(text).map((run) => {
         const font = `${run.slanted ? "italic " : ""}${bold ? "bold " : ""}${run.low ? size - 2 : size}px ${FONT}`;
