@@ -236,7 +236,7 @@ def test_writing_in_place_neither_passes_a_wrong_answer_nor_fails_a_right_one(ca
     assert torch.equal(RAMP, torch.linspace(-2, 2, 6, dtype=torch.float64))
 
 
-def test_where_it_fails_at_one_input_alone_the_place_is_named(capsys):
+def test_where_it_fails_after_inputs_that_went_well_the_place_is_named(capsys):
     places = list(HALF.inputs())
 
     def fails_later(x, a):
@@ -247,8 +247,8 @@ def test_where_it_fails_at_one_input_alone_the_place_is_named(capsys):
     def fails_always(x, a):
         raise ArithmeticError("on purpose")
 
-    last = next(place for place, (_, a) in HALF.inputs().items() if a)
-    assert f"{last}: your function raised ArithmeticError" in tried(capsys, HALF, fails_later)[1]
+    first = next(place for place, (_, a) in HALF.inputs().items() if a)
+    assert f"{first}: your function raised ArithmeticError" in tried(capsys, HALF, fails_later)[1]
     assert not any(f"{place}: your function" in tried(capsys, HALF, fails_always)[1] for place in places)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cfgedu.exercises.n10 import check_gain, check_same_accuracy, check_steps, check_x0_step
+from cfgedu.guidance import within
 
 LOST = "the two no longer make up x"
 
@@ -52,7 +53,7 @@ def guided_eps_alone(which):
 
 WRONG_STEPS = {
     "the noise is missing": without_noise,
-    "gives two answers: does it draw random numbers?": with_fresh_noise,
+    "gives two answers: does it draw random numbers": with_fresh_noise,
     "the roots are missing in the mix": without_the_last_roots,
     "eps is left undivided": eps_undivided,
     "x takes the place of eps": x_for_eps,
@@ -108,7 +109,7 @@ def nearest_whole(measure, interval):
 
 WRONG_GAINS = {
     "at the nearest whole scale": nearest_whole,
-    "against r = 3.5, which fits one interval": lambda measure, it: measure(it)[1] / measure(3.5)[1],
+    "against r = 3.5, which section 7 found for its own clouds": lambda measure, it: measure(it)[1] / measure(3.5)[1],
     "the ratio less 1": lambda measure, it: measure(it)[1] / measure(as_accurate(measure, it))[1] - 1,
     "the ratio of the accuracies": lambda measure, it: measure(it)[0] / measure(as_accurate(measure, it))[0],
 }
@@ -165,5 +166,11 @@ def test_right_answers_in_a_learners_own_way():
 
     assert check_x0_step(with_powers)
     assert check_same_accuracy(between)
+
+    def constant_as_a_function(measure, interval):
+        r = as_accurate(lambda scale: measure(scale if callable(scale) else lambda t: scale), interval)
+        return measure(interval)[1] / measure(within(r, 0, 1000))[1]
+
     assert check_gain(lambda measure, it: measure(it)[1] / measure(as_accurate(measure, it))[1])
+    assert check_gain(constant_as_a_function)
     assert check_steps(numpy_counts)

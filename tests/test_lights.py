@@ -13,6 +13,7 @@ from cfgedu.exercises.n16 import SCALES
 from cfgedu.exercises.repair import BUGS, EVERY, SPARES, code_with, planted, trained
 from cfgedu.exercises.repair.forms import RIGHT, changed
 from cfgedu.lights import GAUGES, Light, Log, dashboard, show, source
+from cfgedu.lights.measures import BATCHES
 from cfgedu.metrics import mean_posterior
 from cfgedu.protocol import seeded
 from cfgedu.toy import islands
@@ -36,6 +37,17 @@ def test_right_code_is_green_in_every_form(code):
     lights = dashboard(code)
     assert all(light.green for light in lights), [(light.name, light.words) for light in lights if not light.green]
     assert [light.name for light in lights] == list(GAUGES)
+
+
+def test_a_dashboard_asks_the_loss_for_its_batches_once():
+    asked = []
+
+    def counted(*given):
+        asked.append(given)
+        return REPAIRED.loss(*given)
+
+    dashboard(changed(loss=counted))
+    assert BATCHES <= len(asked) < 2 * BATCHES
 
 
 def test_code_that_is_changed_in_place_is_seen_anew():

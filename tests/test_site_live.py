@@ -311,3 +311,22 @@ def test_a_demo_without_a_scene_keeps_its_picture(opened):
     page.evaluate("dispatchEvent(new Event('DOMContentLoaded'))")
     assert page.locator("figure[data-demo=unknown] > img").count() == 1
     assert page.locator("figure[data-demo=unknown] canvas").count() == 0
+
+
+def test_a_picture_is_painted_once_by_one_function_and_anew_by_another(page):
+    painted = page.evaluate("""() => {
+      const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d");
+      const [panel] = cfgedu.figure(canvas, [cfgedu.plane()], 300), { left, top, width, height } = panel.box;
+      const seen = [];
+      const tints = [10, 200].map((tint) => (k, pixel) => {
+        seen[seen.length - 1][0] += 1;
+        pixel.fill(tint);
+      });
+      [[3, 0], [3, 0], [4, 0], [4, 1], [4, 0]].forEach(([n, which]) => {
+        seen.push([0]);
+        panel.image(n, tints[which]);
+        seen[seen.length - 1].push(ctx.getImageData(left + width / 2, top + height / 2, 1, 1).data[0]);
+      });
+      return seen;
+    }""")
+    assert painted == [[9, 10], [0, 10], [16, 10], [16, 200], [16, 10]]

@@ -78,7 +78,7 @@ def fields():
                 yield given | {"ask": "pair"}, flat(*pair(x, times, y)), EXACT
                 score_unit = EXACT / float(schedule.noise_level(t, x)[0])
                 yield given | {"ask": "vector"}, flat(guidance_vector(pair, schedule)(x, times, y)), score_unit
-            far = 30 * x  # where one class is exp(1000) times as probable as another
+            far = 30 * x  # from the data, where one class may be exp(hundreds) times as probable as another
             both = flat(*pair(far, torch.ones(B, dtype=torch.long), y))
             asked_far = asked | {"ask": "pair", "schedule": name, "t": 1, "x": far.tolist()}
             yield asked_far, both, EXACT * max(1.0, *map(abs, both))
@@ -255,16 +255,16 @@ ERRORS = [
     ("world", "return top + Math.log(sum)", "return top", "logProb"),
     ("world", "mixture.D / 2 * Math.log(2 * Math.PI)", "Math.log(2 * Math.PI) / 2", "logProb"),
     ("world", "result[K * i + label[j]] += p[j]", "result[K * i + label[j]] = p[j]", "posterior"),
-    ("world", "log[j] += weight[j]", "log[j] += 0", "eps"),
+    ("world", "log[j] += logWeight[j]", "log[j] += 0", "eps"),
     ("world", "pull[j] = p * precision[j]", "pull[j] = p", "eps"),
     ("world", "const here = x[D * i + d]", "const here = x[D * i]", "eps"),
     ("world", "-sigma * score", "sigma * score", "eps"),
     ("world", "log[j] - (own ? top : topOther)", "log[j] - top", "pair"),
     ("world", "Math.max(top, topOther)", "top", "pair"),
-    ("world", "Math.exp(top - highest)", "1", "pair"),
-    ("world", "Math.exp(topOther - highest)", "1", "pair"),
-    ("world", "weigh * score + other * scoreOther", "weigh * score - other * scoreOther", "pair"),
-    ("world", "weigh * sum + other * sumOther", "weigh * sum", "pair"),
+    ("world", "Math.exp(top - most)", "1", "pair"),
+    ("world", "Math.exp(topOther - most)", "1", "pair"),
+    ("world", "share * score + shareOther * scoreOther", "share * score - shareOther * scoreOther", "pair"),
+    ("world", "share * sum + shareOther * sumOther", "share * sum", "pair"),
     ("world", "const sigma = schedule.noiseLevel[t]", "const sigma = schedule.noiseLevel[t - 1]", "eps"),
     ("world", "valueAt(labels, i)", "valueAt(labels, 0)", "eps"),
     ("world", "return [un, cond]", "return [cond, un]", "pair"),

@@ -23,7 +23,7 @@ from cfgedu.checks.answers import (
     shown,
     unanswered,
 )
-from cfgedu.checks.calls import call, call_at_all, outcome
+from cfgedu.checks.calls import call, call_everywhere, outcome
 from cfgedu.checks.said import LONGEST, Verdict, mistaken, not_yet, number_in_words, right, say, shortened, wrong
 from cfgedu.language import phrase, translated
 
@@ -61,7 +61,7 @@ class Exercise:
                 return self.judged(answer)
             if self.inputs is None:
                 return compare(self.name, answer, self.right[0], self.atol, self.wrong, reveal, hidden=True)
-            return self.compare_at_all(answer)
+            return self.compare_everywhere(answer)
         except Unfit as unfit:
             return wrong(self.name, str(unfit))
 
@@ -77,7 +77,7 @@ class Exercise:
             )
             raise Unfit(form) from error
 
-    def compare_at_all(self, answer) -> Verdict:
+    def compare_everywhere(self, answer) -> Verdict:
         """The verdict on a function: the expected values are formed first, and all calls get copies of the inputs."""
         inputs = self.inputs()
         wanted = {place: call(self.right[0], *given) for place, given in inputs.items()}
@@ -85,7 +85,7 @@ class Exercise:
         if not callable(answer):
             asked = "a function is asked for, got {answer}: give its name, without a call"
             raise Unfit(phrase(asked, answer=shortened(answer)))
-        returned = call_at_all(answer, inputs)
+        returned = call_everywhere(answer, inputs)
         if any(unanswered(value) for value in returned.values()):
             return not_yet(self.name)
         got = {place: numbers(value) for place, value in returned.items()}
@@ -98,7 +98,10 @@ class Exercise:
                 return wrong(self.name, shown(got, expected, places[0]), mistaken(mistake))
         again = numbers(call(answer, *inputs[places[0]]))
         if not agree(again, got[places[0]], self.atol):
-            twice = "Called twice with the same input, your function gives two answers: does it draw random numbers?"
+            twice = (
+                "Called twice with the same input, your function gives two answers: does it draw random numbers, or "
+                "keep something from one call to the next?"
+            )
             return wrong(self.name, shown(got, expected, places[0]), phrase(twice))
         words = factor_in_words([(got[place], expected[place]) for place in expected], self.atol)
         truths = is_truth(wanted[places[0]])

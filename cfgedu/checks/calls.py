@@ -52,7 +52,7 @@ def call(function: Callable, *arguments):
     return value
 
 
-def call_at_all(function: Callable, inputs: Mapping[str, tuple]) -> dict:
+def call_everywhere(function: Callable, inputs: Mapping[str, tuple]) -> dict:
     """{place: what it returns there}. Where it fails at one place and not at those before, the place is named."""
     returned = {}
     for place, given in inputs.items():

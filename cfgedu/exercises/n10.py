@@ -1,22 +1,27 @@
 """Checks for the exercises of 10_guided_sampling_lab."""
 
-from collections.abc import Callable
-from math import exp, log, sqrt
+from math import exp, sqrt
 
 import numpy as np
 import torch
 
 from cfgedu.checks import Exercise, Guess
 from cfgedu.exercises.readings import (
+    at_equal_spread,
+    by_functions,
     by_mask,
     by_walking_back,
     enough,
     first,
+    gain,
+    gain_by_interpolation,
     in_numpy_with_flags,
     line,
+    nearest,
     neighbours,
     on_the_logit,
     place_above,
+    same_accuracy,
     within_a_band,
 )
 from cfgedu.guidance import from_x0, guided, two_models, within
@@ -40,8 +45,8 @@ def x0_step(
     kept=lambda u, c, x0: x0,
     mixed=as_x,
 ):
-    """The step with room for one mistake each: how x_0 is guided, which x_0 eps comes from, the levels, how eps is
-    found, which x_0 it is mixed with, and how.
+    """The step with room for one mistake each: how x_0 is guided (mix), which x_0 eps comes from (noise_of), the
+    levels, how eps is found (eps_of), which x_0 it is mixed with (kept), and how (mixed).
     """
 
     def step(x, x0_un, x0_cond, r, a_t, a_s):
@@ -78,7 +83,7 @@ def x0_batches():
 
 
 STALE = "x_0 is guided, but eps comes from the {} x_0: the two no longer make up x"
-HALF = "eps belongs to the guided x_0, but you mix it with the {} x_0: the two no longer make up x"
+MIXED = "eps belongs to the guided x_0, but you mix it with the {} x_0: the two no longer make up x"
 
 check_x0_step = Exercise(  # answer(x (B,2), x0_un (B,2), x0_cond (B,2), r, a_t, a_s) -> x_s (B,2)
     name="one guided step on x_0",
@@ -91,8 +96,8 @@ check_x0_step = Exercise(  # answer(x (B,2), x0_un (B,2), x0_cond (B,2), r, a_t,
         "a threshold at r > 0: the formula holds below it": x0_step(lambda u, c, r: u + r * (c - u) if r > 0 else u),
         STALE.format("conditional"): x0_step(noise_of=lambda u, c, x0: c),
         STALE.format("unconditional"): x0_step(noise_of=lambda u, c, x0: u),
-        HALF.format("conditional"): x0_step(kept=lambda u, c, x0: c),
-        HALF.format("unconditional"): x0_step(kept=lambda u, c, x0: u),
+        MIXED.format("conditional"): x0_step(kept=lambda u, c, x0: c),
+        MIXED.format("unconditional"): x0_step(kept=lambda u, c, x0: u),
         "that is the guided x_0: mix it with eps again, at level s": x0_step(mixed=lambda x0, eps, a: x0),
         "that is the eps of the guided x_0: mix the two again, at level s": x0_step(mixed=lambda x0, eps, a: eps),
         "the noise is missing: add sqrt(1 - a_s) eps": x0_step(mixed=lambda x0, eps, a: sqrt(a) * x0),
@@ -100,7 +105,7 @@ check_x0_step = Exercise(  # answer(x (B,2), x0_un (B,2), x0_cond (B,2), r, a_t,
         "eps is left undivided: x - sqrt(a_t) x_0 is sqrt(1 - a_t) eps": x0_step(
             eps_of=lambda x, x0, a: x - sqrt(a) * x0
         ),
-        "eps is found and mixed at one level, which gives back x: mix at level s": x0_step(
+        "that gives back x, as eps found and mixed at one level does: find it at level t, mix at level s": x0_step(
             levels=lambda a_t, a_s: (a_t, a_t)
         ),
         "a_t and a_s are exchanged: x lies at level t": x0_step(levels=lambda a_t, a_s: (a_s, a_t)),
@@ -137,7 +142,7 @@ check_same_accuracy = Exercise(  # answer(accuracy (R,), which rises, spread (R,
         "that is the plain mean of both neighbours: weight them by how near they are": neighbours(lambda share: 0.5),
         "the weights are swapped: the nearer neighbour counts for more": neighbours(lambda share: 1 - share),
         "that is the accuracy, which is given: look up the spread": lambda a, s, target: target,
-        "those are the two nearest scales: one neighbour lies below the target and one above": line(
+        "those are the two nearest scales: take the one below the target and the one above": line(
             lambda a, target: (a - target).abs().argsort()[:2]
         ),
         "those are the neighbour above and the next one: take the one below and the one above": line(
@@ -156,55 +161,33 @@ check_same_accuracy = Exercise(  # answer(accuracy (R,), which rises, spread (R,
 # ---------------------------------------------------------------- 3: an interval, judged fairly
 
 
+TIMES = torch.tensor([1, 100, 200, 201, 400, 600, 601, 800, 1000])
+
+
 def worlds():
-    """Stand-ins for sampling, with a gain and with a loss; the constant scale to be found is 1.3, 2.6 and 5.7."""
+    """Stand-ins for sampling, with a gain and with a loss; the constant scale to be found is 1.33, 2.57 and 5.68.
+
+    A function of t with one value at all times is that constant.
+    """
 
     def world(more, gone, r_found, gain):
         def constant(r):
             return 1 - 0.1 * exp(-more * (r - 1)), 0.33 * exp(-gone * (r - 1))
 
         accuracy, spread = constant(r_found)
-        return lambda scale: (accuracy, gain * spread) if callable(scale) else constant(float(scale))
+
+        def measure(scale):
+            values = torch.as_tensor(scale(TIMES) if callable(scale) else scale).unique()
+            return constant(float(values)) if len(values) == 1 else (accuracy, gain * spread)
+
+        return measure
 
     plans = {
-        "in one world": (0.9, 0.15, 1.3, 1.2),
-        "in another": (0.5, 0.2, 2.6, 0.7),
-        "in a third": (0.4, 0.1, 5.7, 1.1),
+        "in one world": (0.9, 0.15, 1.33, 1.2),
+        "in another": (0.5, 0.2, 2.57, 0.7),
+        "in a third": (0.4, 0.1, 5.68, 1.1),
     }
     return {place: (world(*plan), within(8.0, 200, 600)) for place, plan in plans.items()}
-
-
-def same_accuracy(measure, interval, rises: bool = True) -> float:
-    """The constant scale with the accuracy of the interval, by halving."""
-    low, high = 1.0, 8.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        too_low = measure(middle)[0] < measure(interval)[0]
-        low, high = (middle, high) if too_low == rises else (low, middle)
-    return high
-
-
-def gain(scale: Callable = same_accuracy, compare=lambda inside, outside: inside / outside) -> Callable:
-    """The answer, with room for one mistake each: the constant scale, and how the two spreads are compared."""
-    return lambda measure, interval: compare(measure(interval)[1], measure(scale(measure, interval))[1])
-
-
-def gain_by_interpolation(measure, interval):
-    accuracy, spread = measure(interval)
-    return spread / np.interp(accuracy, *np.transpose([measure(r) for r in np.linspace(1, 8, 57)]))
-
-
-def nearest(scales) -> Callable:
-    def found(measure, interval):
-        return min(scales, key=lambda r: abs(log(1 - measure(r)[0]) - log(1 - measure(interval)[0])))
-
-    return found
-
-
-def at_equal_spread(measure, interval):
-    accuracy, spread = measure(interval)
-    rows = np.array([measure(r) for r in np.linspace(8, 1, 701)])
-    return accuracy / np.interp(spread, rows[:, 1], rows[:, 0])
 
 
 OTHER = "that is against r = {} everywhere, which has another accuracy: look for the scale that has the same"
@@ -212,11 +195,11 @@ EQUAL = "that is the ratio of the accuracies, and you have just made them equal:
 
 check_gain = Exercise(  # answer(measure, interval) -> spread in the interval / at the scale of equal accuracy
     name="the gain of an interval",  # measure(scale) -> (accuracy, spread); scale: a number, or a function of t
-    right=(gain(), gain_by_interpolation, gain(nearest(torch.linspace(1, 8, 701)))),
+    right=(gain(), gain_by_interpolation, gain(nearest(torch.linspace(1, 8, 701))), gain(by_functions)),
     wrong={
         OTHER.format(8): gain(lambda measure, interval: 8),
         OTHER.format(1): gain(lambda measure, interval: 1),
-        "that is against r = 3.5, which fits one interval of section 7: find the scale that fits this one": gain(
+        "that is against r = 3.5, which section 7 found for its own clouds: find the scale for this `measure`": gain(
             lambda measure, interval: 3.5
         ),
         "the ratio is upside down: more variety in the interval is a gain above 1": gain(compare=lambda i, o: o / i),

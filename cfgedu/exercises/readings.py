@@ -1,6 +1,7 @@
-"""Exercises 2 and 4 of 10_guided_sampling_lab: a number read off a table of measurements, rightly and wrongly."""
+"""Exercises 2 to 4 of 10_guided_sampling_lab: a number read off measurements, rightly and wrongly."""
 
 from collections.abc import Callable
+from math import log
 
 import numpy as np
 import torch
@@ -42,6 +43,48 @@ def place_above(accuracy, target) -> int:
 
 def on_the_logit(accuracy, spread, target):
     return np.interp(np.log(target / (1 - target)), torch.logit(accuracy), spread)
+
+
+# ---------------------------------------------------------------- 3: the gain at equal accuracy
+
+
+def same_accuracy(measure, interval, rises: bool = True) -> float:
+    """The constant scale with the accuracy of the interval, by halving."""
+    low, high = 1.0, 8.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        too_low = measure(middle)[0] < measure(interval)[0]
+        low, high = (middle, high) if too_low == rises else (low, middle)
+    return high
+
+
+def gain(scale: Callable = same_accuracy, compare=lambda inside, outside: inside / outside) -> Callable:
+    """The answer, with room for one mistake each: the constant scale, and how the two spreads are compared."""
+    return lambda measure, interval: compare(measure(interval)[1], measure(scale(measure, interval))[1])
+
+
+def gain_by_interpolation(measure, interval):
+    accuracy, spread = measure(interval)
+    return spread / np.interp(accuracy, *np.transpose([measure(r) for r in np.linspace(1, 8, 57)]))
+
+
+def by_functions(measure, interval):
+    """same_accuracy, for somebody who gives the constant scale as a function of t."""
+    r = same_accuracy(lambda scale: measure(scale if callable(scale) else lambda t: scale), interval)
+    return lambda t: r
+
+
+def nearest(scales) -> Callable:
+    def found(measure, interval):
+        return min(scales, key=lambda r: abs(log(1 - measure(r)[0]) - log(1 - measure(interval)[0])))
+
+    return found
+
+
+def at_equal_spread(measure, interval):
+    accuracy, spread = measure(interval)
+    rows = np.array([measure(r) for r in np.linspace(8, 1, 701)])
+    return accuracy / np.interp(spread, rows[:, 1], rows[:, 0])
 
 
 # ---------------------------------------------------------------- 4: the smallest count that is enough

@@ -113,18 +113,20 @@ def dashboard(code, mixture: Mixture | None = None, seed: int = 0, known: bool =
     mixture: the density that `code.model` has learned, the islands unless given. known=False: the model has learned
     something else, and the two lights that hold it against the truth stay dark.
     """
-    code, mixture = Beheld(code), mixture or islands()
+    code, mixture = OneRun(code), mixture or islands()
     return [lit(name, gauge, code, mixture, seed, known) for name, gauge in GAUGES.items()]
 
 
-class Beheld:
-    """The code as one dashboard sees it: a new object each time, by which `training_calls` knows what it has asked."""
+class OneRun:
+    """The code in an object that is new with each dashboard and can be hashed, as `training_calls` needs it to remember
+    what it has asked: code that was changed in place is asked again.
+    """
 
     def __init__(self, code):
-        self.beheld = code
+        self.code = code
 
     def __getattr__(self, part: str):
-        return getattr(self.beheld, part)
+        return getattr(self.code, part)
 
 
 def lit(name: str, gauge: Gauge, code, mixture: Mixture, seed: int, known: bool) -> Light:

@@ -3,14 +3,14 @@
 //
 //   guided prediction = u_un + r (u_cond - u_un)        r = 0 unconditional, 1 conditional, above 1 guided
 //
-// What every frame of a demo goes through thousands of times is a loop: a map over numbers takes six times as long.
+// The steps and `guided` are plain loops: a map over as many numbers takes six times as long.
 
 (function () {
   "use strict";
   const cfgedu = globalThis.cfgedu = globalThis.cfgedu || {};
 
   /** Room for as many numbers, of the same kind. */
-  const empty = (x) => new x.constructor(x.length);
+  const roomLike = (x) => new x.constructor(x.length);
 
   // ---------------------------------------------------------------- guidance
 
@@ -27,7 +27,7 @@
   /** eps = lerp(eps_un, eps_cond, r). r: one number, an array with one scale for each sample, or a function of t. */
   function guided(pair, r) {
     return (x, t, y) => {
-      const [un, cond] = pair(x, t, y), scale = typeof r === "function" ? r(t) : r, eps = empty(un);
+      const [un, cond] = pair(x, t, y), scale = typeof r === "function" ? r(t) : r, eps = roomLike(un);
       for (let i = 0; i < eps.length; i++) {
         const here = typeof scale === "number" ? scale : scale[Math.floor(i * scale.length / eps.length)];
         eps[i] = lerp(un[i], cond[i], here);
@@ -73,7 +73,7 @@
    *  with beta_tilde = beta (1 - a_s) / (1 - a_t) */
   function ddpmStep(x, eps, aT, aS, z) {
     const alpha = aT / aS, beta = 1 - alpha, betaTilde = beta / (1 - aT) * (1 - aS);
-    const pull = beta / Math.sqrt(1 - aT), signal = Math.sqrt(alpha), spread = Math.sqrt(betaTilde), next = empty(x);
+    const pull = beta / Math.sqrt(1 - aT), signal = Math.sqrt(alpha), spread = Math.sqrt(betaTilde), next = roomLike(x);
     for (let i = 0; i < x.length; i++) {
       next[i] = (x[i] - pull * eps[i]) / signal + spread * z[i];
     }
@@ -85,7 +85,7 @@
   function ddimStep(x, eps, aT, aS, z, eta = 0) {
     const beta = 1 - aT / aS, sigmaSquared = eta ** 2 * beta / (1 - aT) * (1 - aS);
     const noise = Math.sqrt(1 - aS - sigmaSquared), sigma = Math.sqrt(sigmaSquared), before = Math.sqrt(1 - aT);
-    const signalT = Math.sqrt(aT), signalS = Math.sqrt(aS), next = empty(x);
+    const signalT = Math.sqrt(aT), signalS = Math.sqrt(aS), next = roomLike(x);
     for (let i = 0; i < x.length; i++) {
       const x0 = (x[i] - before * eps[i]) / signalT;
       const mean = signalS * x0 + noise * eps[i];
@@ -96,7 +96,7 @@
 
   /** x_s = x + beta (x / 2 + score) + sqrt(beta) z,   score = -eps / sqrt(1 - a_t) */
   function eulerMaruyamaStep(x, eps, aT, aS, z) {
-    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), spread = Math.sqrt(beta), next = empty(x);
+    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), spread = Math.sqrt(beta), next = roomLike(x);
     for (let i = 0; i < x.length; i++) {
       next[i] = x[i] + beta * (x[i] / 2 - eps[i] / noise) + spread * z[i];
     }
@@ -105,7 +105,7 @@
 
   /** x_s = x + beta / 2 (x + score),   score = -eps / sqrt(1 - a_t);   z is not used */
   function odeStep(x, eps, aT, aS) {
-    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), next = empty(x);
+    const beta = 1 - aT / aS, noise = Math.sqrt(1 - aT), next = roomLike(x);
     for (let i = 0; i < x.length; i++) {
       next[i] = x[i] + beta / 2 * (x[i] - eps[i] / noise);
     }

@@ -205,12 +205,12 @@
   /**
    * The exact Denoiser E[eps given x_t, y] = -sqrt(1 - a_t) grad log p_t(x given y)
    * with grad log p_t = sum_j p(j given x_t, y) (sqrt(a_t) mean_j - x) / v_j.
-   * Its `pair` gives the predictions without and with the label for the price of one: without it,
+   * Its `pair` gives the predictions without and with the label for the price of one: without the label,
    *
    *   grad log p_t(x) = p(y given x_t) grad log p_t(x given y) + p(not y given x_t) grad log p_t(x given not y)
    */
   function denoiser(mixture, schedule) {
-    const { D, J, label } = mixture, weight = mixture.logWeight[0], levels = Array(schedule.T + 1).fill(null);
+    const { D, J, label } = mixture, logWeight = mixture.logWeight[0], levels = Array(schedule.T + 1).fill(null);
     const log = new Float64Array(J), pull = new Float64Array(J);
     const owns = (y, j) => y === NULL || label[j] === y;
 
@@ -231,7 +231,7 @@
         logDensities(mixture, level, x, i, log);
         let top = -Infinity, topOther = -Infinity; // of the components of the label, and of all others
         for (let j = 0; j < J; j++) {
-          log[j] += weight[j];
+          log[j] += logWeight[j];
           if (owns(y, j)) {
             top = log[j] > top ? log[j] : top;
           } else {
@@ -249,7 +249,7 @@
             sumOther += p;
           }
         }
-        const highest = Math.max(top, topOther), weigh = Math.exp(top - highest), other = Math.exp(topOther - highest);
+        const most = Math.max(top, topOther), share = Math.exp(top - most), shareOther = Math.exp(topOther - most);
         for (let d = 0; d < D; d++) {
           const here = x[D * i + d];
           let score = 0, scoreOther = 0;
@@ -263,7 +263,7 @@
           }
           cond[D * i + d] = -sigma * score / sum;
           if (both) {
-            un[D * i + d] = -sigma * (weigh * score + other * scoreOther) / (weigh * sum + other * sumOther);
+            un[D * i + d] = -sigma * (share * score + shareOther * scoreOther) / (share * sum + shareOther * sumOther);
           }
         }
       }
