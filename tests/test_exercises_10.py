@@ -160,17 +160,16 @@ def test_right_answers_in_a_learners_own_way():
         rows = list(zip(accuracy.tolist(), spread.tolist()))
         return next(s + (target - p) / (q - p) * (u - s) for (p, s), (q, u) in pairwise(rows) if p <= target <= q)
 
+    def constant_as_a_function(measure, interval):
+        r = as_accurate(lambda scale: measure(scale if callable(scale) else lambda t: scale), interval)
+        return measure(interval)[1] / measure(within(r, 0, 1000))[1]
+
     def numpy_counts(counts, values, tolerance):
         far = np.abs(np.array(values) - values[-1]) > tolerance * values[-1]
         return counts[np.flatnonzero(far)[-1] + 1] if far.any() else counts[0]
 
     assert check_x0_step(with_powers)
     assert check_same_accuracy(between)
-
-    def constant_as_a_function(measure, interval):
-        r = as_accurate(lambda scale: measure(scale if callable(scale) else lambda t: scale), interval)
-        return measure(interval)[1] / measure(within(r, 0, 1000))[1]
-
     assert check_gain(lambda measure, it: measure(it)[1] / measure(as_accurate(measure, it))[1])
     assert check_gain(constant_as_a_function)
     assert check_steps(numpy_counts)

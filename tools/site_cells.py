@@ -13,6 +13,7 @@ from collections import namedtuple
 from cfgedu.language import phrase
 from cfgedu.saving import DEMO
 from cfgedu.widgets.live import INVITATION
+from tools.notebooks import alt
 from tools.site_alone import ALONE
 from tools.translation_po import of_alone
 
@@ -63,10 +64,10 @@ def attributes(**given):
     return "".join(f' {names[name]}="{html.escape(str(value), quote=True)}"' for name, value in given.items())
 
 
-def image(picture, alt):
+def image(picture, words):
     """An <img> that loads when it is near, and for which the page keeps room."""
     size = dict(width=picture.width, height=picture.height)
-    return f"<img{attributes(src=picture.address, alt=alt, **size, loading='lazy', decoding='async')}>"
+    return f"<img{attributes(src=picture.address, alt=words, **size, loading='lazy', decoding='async')}>"
 
 
 def demo_figure(demo, picture, **more):
@@ -102,10 +103,10 @@ def shown(output, cell, picture):
         drawn = picture(base64.b64decode(data["image/png"]), cell.id, width)
         if DEMO in data:
             return demo_figure(data[DEMO], drawn, id=f"demo-{data[DEMO]['demo']}")
-        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
-        if not alt:
+        words = alt(cell.metadata)
+        if not words:
             raise ValueError(f"the picture of cell {cell.id} has no alt text")
-        return f'<figure class="cfgedu-figure">{image(drawn, alt)}</figure>'
+        return f'<figure class="cfgedu-figure">{image(drawn, words)}</figure>'
     for kind in ("text/markdown", "text/latex"):
         if kind in data:
             return data[kind]

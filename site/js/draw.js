@@ -262,12 +262,9 @@
 
   const ticks = (list) => list.map((tick) => (Array.isArray(tick) ? tick : [tick, String(tick).replace("-", "−")]));
 
-  /** A small canvas of n x n colours, painted; that of the picture before, if it has the size. */
-  function painted(n, paint, before) {
-    const canvas = before.n === n ? before.canvas : document.createElement("canvas");
-    if (before.n !== n) {
-      canvas.width = canvas.height = n;
-    }
+  /** A small canvas of n x n colours, painted: that of the picture before, where there is one. */
+  function painted(n, paint, { canvas = document.createElement("canvas") }) {
+    canvas.width = canvas.height = n;
     const ctx = canvas.getContext("2d"), data = ctx.createImageData(n, n);
     for (let row = 0; row < n; row++) {
       for (let column = 0; column < n; column++) {
