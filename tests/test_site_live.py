@@ -304,6 +304,23 @@ def test_nothing_is_wider_than_a_phone(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [777, 333])
+def test_a_picture_has_the_pixels_of_the_screen_before_and_after_a_zoom(opened, width):
+    page = opened()
+    page.add_style_tag(content=f"figure {{ width: {width}px }}")  # so that a zoom changes nothing but the pixels
+    zoom = page.context.new_cdp_session(page)
+    for ratio in (1, 1.5, 2):  # a window that stays as it is has fewer CSS pixels
+        given = {"width": int(1600 / ratio), "height": 600, "deviceScaleFactor": ratio, "mobile": False}
+        zoom.send("Emulation.setDeviceMetricsOverride", given)
+        for name in sorted({*LIVE} - {*NEEDS}):
+            canvas = live(page, name).locator("canvas")
+            seen, drawn = canvas.evaluate("""(canvas) => {
+              const { width, height } = canvas.getBoundingClientRect();
+              return [[width, height].map((side) => side * devicePixelRatio), [canvas.width, canvas.height]];
+            }""")
+            assert seen == pytest.approx(drawn, abs=0.1), (name, ratio)
+
+
 def test_a_demo_without_a_scene_keeps_its_picture(opened):
     page = opened()
     page.evaluate("document.querySelector('figure').insertAdjacentHTML('beforebegin', '<figure class=\"cfgedu-demo\" "

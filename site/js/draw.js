@@ -58,8 +58,8 @@
     });
     canvas.width = Math.round(width * pixelRatio);
     canvas.height = Math.round(height * pixelRatio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
+    canvas.style.width = `${canvas.width / pixelRatio}px`; // whole pixels of the screen: a part of one would blur all
+    canvas.style.height = `${canvas.height / pixelRatio}px`;
     panels.clear = () => {
       ctx.setTransform(pixelRatio, 0, 0, pixelRatio, 0, 0);
       ctx.fillStyle = "#FFFFFF";

@@ -57,7 +57,6 @@
     const name = figure.dataset.demo, demo = cfgedu.demos[name], scene = cfgedu.scenes[name];
     const start = { ...demo.start, ...allowed(demo, JSON.parse(figure.dataset.state || "{}")) };
     const update = scene.make(networks), id = (part) => `cfgedu-${name}-${part}`;
-    const ratio = globalThis.devicePixelRatio || 1;
     let state = { ...start, ...allowed(demo, changesInAddress(name)) };
     let panels = null, laid = "", last = null, waiting = false, busy = false, resting = 0, playing = 0;
 
@@ -164,7 +163,7 @@
     function layout() {
       const full = document.fullscreenElement === live, room = live.clientWidth - 18;
       const width = Math.max(260, full ? room : Math.min(room, 100 * demo.size[0]));
-      const tallest = full ? innerHeight - 260 : 400, size = `${width} ${tallest}`;
+      const tallest = full ? innerHeight - 260 : 400, ratio = devicePixelRatio, size = `${width} ${tallest} ${ratio}`;
       if (size === laid) {
         return; // only the text below has grown: new parts would take the picture out of the hand that drags in it
       }
@@ -224,6 +223,7 @@
     figure.prepend(live);
     figure.classList.add("cfgedu-alive");
     new ResizeObserver(layout).observe(live);
+    globalThis.addEventListener("resize", layout); // a zoom may leave the width as it is
     globalThis.addEventListener("hashchange", () => { // a link to a heading leaves a demo as it is
       if (spokenOf(name)) {
         byHand({ ...start, ...allowed(demo, changesInAddress(name)) });
