@@ -265,11 +265,12 @@
   /** A small canvas of n x n colours, painted: that of the picture before, where there is one. */
   function painted(n, paint, { canvas = document.createElement("canvas") }) {
     canvas.width = canvas.height = n;
-    const ctx = canvas.getContext("2d"), data = ctx.createImageData(n, n);
+    const ctx = canvas.getContext("2d"), data = ctx.createImageData(n, n), pixel = new Uint8ClampedArray(3);
     for (let row = 0; row < n; row++) {
       for (let column = 0; column < n; column++) {
         const at = 4 * ((n - 1 - row) * n + column);
-        paint(row * n + column, data.data.subarray(at, at + 3));
+        paint(row * n + column, pixel);
+        data.data.set(pixel, at);
         data.data[at + 3] = 255;
       }
     }

@@ -41,7 +41,16 @@
     }));
     const logs = [0, 1, NULL].map((label) => cfgedu.logProb(mixture, pixels, label));
     const other = level(1, 1);
-    let backdrop = null;
+    let backdrop = null, last = {};
+
+    /** The tilted density of class 0: the outline of its modes, and the share of the contested one in its draws. */
+    function tiltedWith(r) {
+      if (last.r !== r) {
+        const kept = candidates.filter((_, i) => i % 2 === 0 && coin[i >> 1] < certain[i >> 1] ** (r - 1));
+        last = { r, outlines: level(0, r), wanted: cfgedu.mean(kept.map((u) => (u > BETWEEN ? 1 : 0))) };
+      }
+      return last;
+    }
 
     /** The outline at which the density of a class, tilted with r, has a tenth of its peak. */
     function level(label, r) {
@@ -54,12 +63,11 @@
       const model = METHODS[method](models[world], cfgedu.within(r, low, high), schedule), { signal } = schedule;
       const begin = carried(start, WORLDS[world], signal[schedule.T]), step = cfgedu.SAMPLERS[sampler];
       const walk = cfgedu.trajectory(step, model, schedule, begin, 0, times, noise());
-      const x = walk.map((state, i) => carried(state, WORLDS[world], signal[times[i]], true)), last = x[x.length - 1];
-      const ends = Array.from({ length: POINTS }, (_, i) => (last[2 * i] > BETWEEN ? 1 : 0));
-      const tilted = candidates.filter((_, i) => i % 2 === 0 && coin[i >> 1] < certain[i >> 1] ** (r - 1));
-      const wanted = cfgedu.mean(tilted.map((u) => (u > BETWEEN ? 1 : 0)));
-      const sure = cfgedu.meanPosterior(mixture, last, 0);
-      const off = cfgedu.mean(cfgedu.logProb(mixture, last, 0).map((log) => (log < edge ? 1 : 0)));
+      const back = (state, i) => carried(state, WORLDS[world], signal[times[i]], true);
+      const paths = walk.map((state, i) => back(state.subarray(0, 2 * PATHS), i)), x = back(walk[STEPS], STEPS);
+      const ends = Array.from({ length: POINTS }, (_, i) => (x[2 * i] > BETWEEN ? 1 : 0));
+      const { outlines, wanted } = tiltedWith(r), sure = cfgedu.meanPosterior(mixture, x, 0);
+      const off = cfgedu.mean(cfgedu.logProb(mixture, x, 0).map((log) => (log < edge ? 1 : 0)));
       const text = say(
         "{method}, r = {r:.2f} where {low} < t <= {high}, {sampler}, world {world}: in the contested mode " +
           "{share:.0%} (tilted density: {wanted:.0%}); mean p(c | x) {sure:.4f}; off support {off:.0%}",
@@ -68,9 +76,9 @@
 
       function draw([left, right]) {
         left.areas(other, { color: color(1), alpha: 0.25 });
-        left.areas(level(0, r), { color: color(0), alpha: 0.25 });
+        left.areas(outlines, { color: color(0), alpha: 0.25 });
         [[1, G], [0, color(0)]].forEach(([side, tint]) => (
-          left.dots(last.filter((_, i) => ends[i >> 1] === side), { color: tint, radius: 1.4 })
+          left.dots(x.filter((_, i) => ends[i >> 1] === side), { color: tint, radius: 1.4 })
         ));
         left.frame();
         backdrop = backdrop || cfgedu.strip(mixture, schedule, 0);
@@ -80,7 +88,8 @@
         }
         [low, Math.max(low, high)].forEach((t) => right.line([t, -WIDE, t, LIM], { color: ORANGE }));
         for (let k = 0; k < PATHS; k++) {
-          right.line(x.flatMap((state, i) => [times[i], state[2 * k]]), { color: ends[k] ? G : color(0), width: 0.9 });
+          const path = paths.flatMap((state, i) => [times[i], state[2 * k]]);
+          right.line(path, { color: ends[k] ? G : color(0), width: 0.9 });
         }
         right.frame();
       }

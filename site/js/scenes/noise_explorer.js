@@ -5,6 +5,7 @@
   "use strict";
   const { CLASSES, GUIDED, color, plane, fixed, general, say } = cfgedu;
   const POINTS = 600, TRACKED_EPS = [-0.9, 0.7]; // the tracked point's own noise
+  const EVERY = 5; // times from one point of a curve to the next: a pixel or less
   const PROBABILITIES = { y: [0, 1.15], yticks: [0, 0.2, 0.4, 0.6, 0.8, 1] };
 
   function make() {
@@ -16,19 +17,17 @@
     function walk(name, label) {
       const schedule = schedules[name], own = mixture.label.map((k, j) => (k === label ? mixture.weight[j] : 0));
       const start = mixture.mean.subarray(2 * own.indexOf(Math.max(...own))).slice(0, 2);
-      const path = [], p = [];
-      schedule.alphaBar.forEach((a, t) => {
-        const x = schedule.noise(Float64Array.from(start), t, TRACKED_EPS);
-        path.push(...x);
-        p.push(cfgedu.posterior(mixture, x, a));
-      });
-      return { path, p };
+      const path = Array.from(schedule.alphaBar, (_, t) => schedule.noise(Float64Array.from(start), t, TRACKED_EPS));
+      const p = path.map((x, t) => cfgedu.posterior(mixture, x, schedule.alphaBar[t]));
+      const seen = (_, t) => t % EVERY === 0, times = [...p.keys()].filter(seen);
+      const curves = Array.from({ length: K }, (_, k) => times.flatMap((t) => [t, p[t][k]]));
+      return { path, p, curves, trace: path.filter(seen).flatMap((x) => [...x]) };
     }
 
     return ({ t, schedule: name, label }) => {
       const schedule = schedules[name], a = schedule.alphaBar[t], key = `${name} ${label}`;
       walks[key] = walks[key] || walk(name, label);
-      const { path, p } = walks[key], snr = t === 0 ? say("infinite") : general(a / (1 - a), 2);
+      const { path, p, curves, trace } = walks[key], snr = t === 0 ? say("infinite") : general(a / (1 - a), 2);
       const chances = Array.from(p[t], (v) => fixed(v, 3)).join(", ");
       const text = say(
         "t = {t}: alpha-bar = {a:.4g}, SNR = {snr}; p(y | x_t) of the star, classes 0 to {last}: {chances}",
@@ -40,15 +39,15 @@
         for (let k = 0; k < K; k++) {
           left.dots(cfgedu.rowsOf(x, y, k), { color: color(k), radius: 1.5, alpha: 0.55 });
         }
-        left.line(path.slice(0, 2 * t + 2), { width: 1.3 });
-        left.marks(path.slice(2 * t, 2 * t + 2), "*", { color: color(label), size: 10, edge: GUIDED });
+        left.line([...trace.slice(0, 2 * Math.ceil(t / EVERY)), ...path[t]], { width: 1.3 });
+        left.marks(path[t], "*", { color: color(label), size: 10, edge: GUIDED });
         left.title(`$x_t$ at t = ${t}, ${name}`);
         left.frame();
         cfgedu.classBars(middle, p[t], mixture.prior);
         middle.frame();
         for (let k = 0; k < K; k++) {
           right.line([0, mixture.prior[k], schedule.T, mixture.prior[k]], { color: color(k), dash: [4, 3], width: 1 });
-          right.line(p.flatMap((chance, at) => [at, chance[k]]), { color: color(k), width: 2 });
+          right.line(curves[k], { color: color(k), width: 2 });
         }
         right.line([t, 0, t, 1.15], { width: 1 });
         p[t].forEach((chance, k) => right.dots([t, chance], { color: color(k), radius: 3.5, edge: GUIDED }));

@@ -36,11 +36,11 @@
       function draw([left, right]) {
         backdrop = backdrop || cfgedu.strip(mixture, schedule);
         backdrop(right);
+        const path = states.slice(0, i + 1), tail = path.slice(-TAIL - 1);
         for (let k = 0; k < TRACKED; k++) {
-          const path = states.slice(0, i + 1), tint = color(y[k]);
-          const tail = path.slice(-TAIL - 1).flatMap((x) => [x[2 * k], x[2 * k + 1]]);
-          left.line(tail, { color: tint, width: 0.8, alpha: 0.8 });
-          right.line(path.flatMap((x, s) => [times[s], x[2 * k + 1]]), { color: tint, width: 1.1, alpha: 0.9 });
+          const tint = color(y[k]);
+          left.line(tail.flatMap((x) => [x[2 * k], x[2 * k + 1]]), { color: tint, width: 0.8, alpha: 0.8 });
+          right.line(path.flatMap((x, s) => [times[s], x[2 * k + 1]]), { color: tint, width: 1, alpha: 0.9 });
         }
         for (let k = 0; k < mixture.K; k++) {
           left.dots(cfgedu.rowsOf(states[i], y, k), { color: color(k), radius: 1.7, alpha: 0.8 });

@@ -26,13 +26,18 @@
     const prediction = (name) => (x, t) => conditions[name][0](x, t, conditions[name][1]);
 
     return ({ first: one, second: two, r_a: rA, r_b: rB, formula, negative }) => {
-      const [base, epsA, epsB, epsAB] = [negative, one, two, `${one}, ${two}`].map(prediction);
+      const chained = formula === "chained", third = prediction(chained ? `${one}, ${two}` : two);
+      const [base, epsA] = [negative, one].map(prediction), nothing = negative === "none";
+      const withNothing = (x, t) => first.pair(x, t, FIRST.indexOf(one)); // both for the price of one
+      const pair = nothing ? withNothing : (x, t) => [base(x, t), epsA(x, t)];
 
       /** base + r_a (eps_a - base) + r_b (eps_ab - eps_a), or, summed, + r_b (eps_b - base) */
       function composed(x, t) {
-        const atBase = base(x, t), atA = epsA(x, t), chained = formula === "chained";
-        const further = chained ? epsAB(x, t) : epsB(x, t), from = chained ? atA : atBase;
-        return atBase.map((e, i) => e + rA * (atA[i] - e) + rB * (further[i] - from[i]));
+        const [atBase, atA] = pair(x, t), further = third(x, t), from = chained ? atA : atBase, eps = atBase.slice();
+        for (let i = 0; i < eps.length; i++) {
+          eps[i] += rA * (atA[i] - atBase[i]) + rB * (further[i] - from[i]);
+        }
+        return eps;
       }
 
       const wanted = PLACES.indexOf(`${one}, ${two}`);
