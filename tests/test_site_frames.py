@@ -24,6 +24,7 @@ def test_every_slider_is_moved_and_what_the_page_does_is_counted(every, browser,
     """A page that computes for 40 ms more with each frame costs as much more, beside the script of the demo."""
     monkeypatch.setattr(bench_frames, "OPEN", 300)  # for an exact figure the browser has to be at rest
     monkeypatch.setattr(bench_frames, "REST", 50)
+    monkeypatch.setattr(bench_frames, "ROUNDS", 1)
     path = bench_frames.pages(every[0])["guidance_vector"]
     costs = bench_frames.frames(browser, path, "guidance_vector", count=20)
     assert {*costs} == {"t", "r", "px", "py"}

@@ -60,8 +60,8 @@ FRAMES = """\
 A slider moves by one step with every frame, as under a hand that drags it. Counted is the time of the processor of all
 the browser's processes, in a Chromium that draws in software. In an empty frame the slider moves and the demo hears
 nothing of it; the budget holds what the demo adds, where no network is at work: its numbers, its picture, and what
-brings that to the screen. Of each demo, the slider that costs most. Where a frame asks for samples, all of them are
-drawn anew."""
+brings that to the screen. Of each demo, the slider that costs most; medians of three rounds of 60 frames. Where a frame
+asks for samples, all of them are drawn anew."""
 
 BUSY = """\
 ## Beside another program
