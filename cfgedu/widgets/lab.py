@@ -28,6 +28,7 @@ CURVE_STEPS, PIXELS = 50, 101
 WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance leaves the data
 SPREADS, ACCURACIES = (0.1, 1.6), (0.01, 0.9999)  # of the right-hand picture; what lies beyond is on the edge
 MARKS, HEIGHT = (0.02, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999), (0.007, 0.99996)  # of the axis of accuracies
+WIDTH = (0.092, 1.74)  # of the axis of spreads: room for all of a dot that is on the edge
 
 
 def sampling_lab_scene(
@@ -118,7 +119,7 @@ def cloud_panel(ax):
 def curve_panel(ax):
     """Accuracy against spread: the grey curve over r, the data as a star, the cloud as a dot."""
     ticks = [0.1, 0.2, 0.4, 0.8, 1.6]
-    ax.set(xscale="log", xlim=SPREADS, xticks=ticks, xticklabels=[f"{v:g}" for v in ticks])
+    ax.set(xscale="log", xlim=WIDTH, xticks=ticks, xticklabels=[f"{v:g}" for v in ticks])
     ax.set(xlabel="spread within the islands", ylabel="accuracy: mean p(y | x)", title="accuracy against spread")
     ax.minorticks_off()
     logit_axis(ax, MARKS, HEIGHT)

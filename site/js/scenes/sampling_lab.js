@@ -7,6 +7,7 @@
   const SCALES = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 8], CURVE_STEPS = 50, PIXELS = 101; // of the grey curve; of the support
   const WINDOW = 3.4; // of the left-hand picture, wider than elsewhere: strong guidance leaves the data
   const SPREADS = [0.1, 1.6], ACCURACIES = [0.01, 0.9999], HEIGHT = [0.007, 0.99996]; // of the right-hand picture
+  const WIDTH = [0.092, 1.74]; // of its axis of spreads: room for all of a dot that is on the edge
   const EXACT = "exact scores", NETWORKS = { "network 1": "lab-1", "network 2": "lab-2", "network 3": "lab-3" };
   const MARKS = [0.02, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999];
 
@@ -104,7 +105,7 @@
     panels: [
       plane({ xlabel: "$x_1$", ylabel: "$x_2$" }, WINDOW),
       {
-        x: SPREADS, y: HEIGHT, xscale: Math.log, yscale: (p) => Math.log(p / (1 - p)), ratio: 1.05,
+        x: WIDTH, y: HEIGHT, xscale: Math.log, yscale: (p) => Math.log(p / (1 - p)), ratio: 1.05,
         xticks: [0.1, 0.2, 0.4, 0.8, 1.6], yticks: MARKS, wide: 18, title: "accuracy against spread",
         xlabel: "spread within the islands", ylabel: "accuracy: mean $p$($y|x$)",
         legend: [
