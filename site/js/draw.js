@@ -37,7 +37,9 @@
   function figure(canvas, specs, width, pixelRatio = 1, tallest = 400) {
     const ctx = canvas.getContext("2d", { alpha: false }); // nothing behind it has to be blended in with each frame
     const stacked = width < NARROW && specs.length > 1;
-    const left = (spec) => (spec.bare ? 6 : MARGIN.left + (spec.ylabel ? MARGIN.label : 0) + (spec.wide || 0));
+    const needed = (spec) => (spec.bare ? 0 : MARGIN.left + (spec.ylabel ? MARGIN.label : 0) + (spec.wide || 0));
+    const most = Math.max(...specs.map(needed)); // one below the other, axes begin on one vertical
+    const left = (spec) => (spec.bare ? 6 : stacked ? most : needed(spec));
     const ratio = (spec) => (stacked ? Math.max(spec.ratio || 1, 1) : spec.ratio || 1);
     const margins = specs.map((spec) => left(spec) + MARGIN.right);
     const sum = (values) => values.reduce((total, value) => total + value, 0);

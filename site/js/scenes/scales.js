@@ -5,7 +5,8 @@
   const { CLASSES, UN, G, GUIDED, INK, plane, general, fixed, say } = cfgedu;
   const POINTS = 900, STEPS = 25, LOW = -1, HIGH = 8;
   const ROWS = [["$r$, this course", 2], ["$w$, Ho & Salimans", 1], ["guidance_scale, classic diffusers", 0]];
-  const WORDS = [[0, "no\nlabel", UN], [1, "plain\nlabel", INK], [4.5, "guided: beyond the label", G]];
+  const WORDS = [[0.36, "no\nlabel", UN, "right"], [1, "plain\nlabel", INK, "center"],
+    [4.8, "guided: beyond the label", G, "center"]];
 
   /** r, w and guidance_scale, one above the other: what lies on one vertical is the same model. */
   function numberLine(panel, r) {
@@ -24,9 +25,11 @@
     });
     panel.dots(full, { color: INK, radius: 3, edge: INK });
     panel.dots(hollow, { color: "#FFFFFF", radius: 3, edge: INK });
-    panel.text(HIGH, -0.8, "hollow: 1 or less leaves guidance out, so the plain label", { align: "right", size: 11 });
-    WORDS.forEach(([at, words, fill]) => words.split("\n").reverse().forEach((word, k) => (
-      panel.text(at, 2.62 + 0.24 * k, word, { align: "center", fill })
+    ["hollow: 1 or less leaves guidance out,", "so the plain label"].forEach((row, k) => (
+      panel.text(HIGH, -0.66 - 0.24 * k, row, { align: "right", size: 11 })
+    ));
+    WORDS.forEach(([at, words, fill, align]) => words.split("\n").reverse().forEach((word, k) => (
+      panel.text(at, 2.62 + 0.24 * k, word, { align, fill })
     )));
     panel.frame();
   }
