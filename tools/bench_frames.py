@@ -3,7 +3,8 @@
 A slider moves by one step with every frame, as under a hand that drags it. Counted is the time of the processor of all
 processes of the browser. In an empty frame the slider moves and the demo hears nothing of it: what page and browser
 cost by themselves is the machine's matter. What the demo adds, its numbers, its picture and what brings that to the
-screen, has a budget where no network is at work. Of each demo, the slider that costs most is shown; its numbers are medians.
+screen, has a budget where no network is at work. Of each demo, the slider that costs most is shown; numbers are
+medians.
 """
 
 import importlib.util
