@@ -8,7 +8,7 @@ import torch
 
 from cfgedu.checks import Exercise, Guess
 from cfgedu.language import phrase
-from cfgedu.samplers import ddim_step
+from cfgedu.samplers import ddim_step, ddpm_step
 from cfgedu.schedule import linear
 
 
@@ -47,6 +47,9 @@ def searched(left_behind, variance, v_c, v_u, high=1e7):
     return low
 
 
+GIVEN = torch.tensor([0.25, 1.0], dtype=torch.float64)  # v_c and v_u of the notebook
+
+
 def with_math(v_c, v_u, r):
     return (math.log(of_ddpm(v_c, v_u, r)) - math.log(v_u)) / (math.log(v_c) - math.log(v_u))
 
@@ -81,6 +84,27 @@ check_matching_scale = Exercise(
         "DDIM's variance is a product of powers, not a mean with weights r and 1 - r: take logarithms": (
             lambda v_c, v_u, r: (of_ddpm(v_c, v_u, r) - v_u) / (v_c - v_u)
         ),
+        "the logarithms are missing: the scale that is asked for stands in the exponent": (
+            lambda v_c, v_u, r: of_ddpm(v_c, v_u, r) / v_c
+        ),
+        "v_c is divided out in the place of v_u: DDIM leaves v_u (v_c / v_u)^r": (
+            lambda v_c, v_u, r: (of_ddpm(v_c, v_u, r) / v_c).log() / (v_c / v_u).log()
+        ),
+        "v_c and v_u are exchanged: DDIM leaves v_c^r v_u^(1 - r), and its variance falls in r": (
+            lambda v_c, v_u, r: (of_ddpm(v_c, v_u, r) / v_c).log() / (v_u / v_c).log()
+        ),
+        "v_u is missing in the lower logarithm: DDIM leaves v_u (v_c / v_u)^r": (
+            lambda v_c, v_u, r: (of_ddpm(v_c, v_u, r) / v_u).log() / v_c.log()
+        ),
+        "DDPM's variance is a difference: v_c^(2 r) v_u^(2 - 2 r) is missing": (
+            lambda v_c, v_u, r: ddim_scale(v_c * v_u / ((v_u - v_c) * (2 * r - 1)), v_c, v_u)
+        ),
+        "DDPM's variance is always that of v_c = 0.25 and v_u = 1: `variances` reads these two from the notebook": (
+            lambda v_c, v_u, r: ddim_scale(of_ddpm(*GIVEN, r), v_c, v_u)
+        ),
+        "this is the answer for v_c = 0.25 and v_u = 1, whatever they are: use the arguments": (
+            lambda v_c, v_u, r: ddim_scale(of_ddpm(*GIVEN, r), *GIVEN)
+        ),
         "a root too many: v_c, v_u and the closed forms are variances, all of them": (
             lambda v_c, v_u, r: ddim_scale(of_ddpm(v_c, v_u, r).sqrt(), v_c, v_u)
         ),
@@ -103,17 +127,27 @@ def beta_tilde(a_t, a_s):
     return (1 - a_t / a_s) * (1 - a_s) / (1 - a_t)
 
 
-def corrected_variance(K, r=R, levels=LEVELS, size=beta_tilde, predictor_first=True):
-    """What DDIM on p(x given c) leaves with K Langevin steps at each level, on the guided score of scale r."""
+def corrected_variance(
+    K, r=R, levels=LEVELS, size=beta_tilde, predictor_first=True, level=None, predictor=ddim_step, label=1.0
+):
+    """What DDIM on p(x given c) leaves with K Langevin steps at each level, on the guided score of scale r.
+
+    Wrong runs change the step size, the order, the level of the score ("s" or "t"), the predictor or its scale.
+    """
     alpha_bar, V = SCHEDULE.alpha_bar.tolist(), 1.0
     pull = lambda a, r: r / (a * V_C + 1 - a) + (1 - r) / (a * V_U + 1 - a)
+    level = level or ("s" if predictor_first else "t")
     for t, s in pairwise(SCHEDULE.grid(levels)):
         a_t, a_s = alpha_bar[t], alpha_bar[s]
-        k = ddim_step(1.0, (1 - a_t) ** 0.5 * pull(a_t, 1.0), a_t, a_s, 0.0)
-        V = k**2 * V if predictor_first else V
-        for _ in range(K if s > 0 else 0):
-            V = (1 - size(a_t, a_s) / 2 * pull(a_s if predictor_first else a_t, r)) ** 2 * V + size(a_t, a_s)
-        V = V if predictor_first else k**2 * V
+        k = predictor(1.0, (1 - a_t) ** 0.5 * pull(a_t, label), a_t, a_s, 0.0)
+        fresh = predictor(0.0, 0.0, a_t, a_s, 1.0 if s > 0 else 0.0) ** 2
+        V = k**2 * V + fresh if predictor_first else V
+        if s > 0:  # K times V -> shrink V + h, in one line
+            h = size(a_t, a_s)
+            shrink = (1 - h / 2 * pull(a_s if level == "s" else a_t, r)) ** 2
+            rest = h / (1 - shrink)
+            V = rest + shrink**K * (V - rest)
+        V = V if predictor_first else k**2 * V + fresh
     return V
 
 
@@ -135,6 +169,7 @@ check_corrector_steps = Exercise(
         "these are the largest numbers that are still outside: the first that is within comes next": (
             [K - 1 for K in STEPS]
         ),
+        "one too many each: K counts the steps of the corrector, not the predictor's": [K + 1 for K in STEPS],
         "these compare standard deviations: the tolerance is one of the variance": (
             first_within(lambda K: abs((corrected_variance(K) / TILTED) ** 0.5 - 1))
         ),
@@ -149,6 +184,18 @@ check_corrector_steps = Exercise(
         ),
         "the corrector's steps are half as long as they should be: the score takes h / 2, the noise variance h": (
             first_within(relative(size=lambda a_t, a_s: beta_tilde(a_t, a_s) / 2))
+        ),
+        "the corrector's steps are twice as long as they should be: its noise has variance h, not 2 h": (
+            first_within(relative(size=lambda a_t, a_s: 2 * beta_tilde(a_t, a_s)))
+        ),
+        "the corrector stands at level s but takes the score of level t: both are those of s": (
+            first_within(relative(level="t"))
+        ),
+        "the predictor adds noise of its own, as DDPM does: DDIM adds none": (
+            first_within(relative(predictor=ddpm_step))
+        ),
+        "the predictor is the unconditional one: take DDIM's step on p(x given c), with r = 1": (
+            first_within(relative(label=0.0))
         ),
         "the corrector ran at level t, before the predictor: it belongs at level s, after it": (
             first_within(relative(predictor_first=False))
@@ -183,6 +230,18 @@ check_corrector_scale = Exercise(
             lambda r, eta: ((1 + eta**2) * r - 1) / (1 + eta**2)
         ),
         "eta^2 r is missing: the sum holds 1 + eta^2 guided scores, not one": lambda r, eta: (r - 1) / eta**2,
+        "divide by eta^2, the weight that s_un keeps, not by eta": lambda r, eta: ((1 + eta**2) * r - 1) / eta,
+        "eta enters squared in both places: the steps hold 1 + eta^2, and s_un keeps the weight eta^2": (
+            lambda r, eta: ((1 + eta) * r - 1) / eta**2
+        ),
+        "only one part of g's weight was divided by eta^2: what the predictor took, 1, is divided by it too": (
+            lambda r, eta: (1 + eta**2) * r / eta**2 - 1
+        ),
+        "the fraction is upside down: the weight of s_un, eta^2, belongs below": (lambda r, eta: r + (r - 1) * eta**2),
+        "you divide by eta^2, but 2 r - 1 above it holds at eta = 1 only": (lambda r, eta: (2 * r - 1) / eta**2),
+        "this is the weight of g in the whole step: take the predictor's out, then divide by eta^2": (
+            lambda r, eta: (1 + eta**2) * r
+        ),
         "the Langevin step has eta^2 beta / 2 before its score, so the halves cancel": (
             lambda r, eta: ((1 + eta**2) * r - 1) / (2 * eta**2)
         ),
