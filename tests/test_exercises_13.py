@@ -8,8 +8,8 @@ from cfgedu.exercises.n13 import check_interval, check_translated
 # ---------------------------------------------------------------- 1: an interval for a smaller world
 
 WRONG_INTERVALS = {
-    (4, 600, 1000): "before the mode is decided, or meanwhile",
-    (4, 71, 190): "before the mode is decided, or meanwhile",
+    (4, 600, 1000): "before or while the mode is decided",
+    (4, 71, 190): "before or while the mode is decided",
     (4, 0, 120): "at a third of the noise",
     (20, 0, 66): "with r = 4 it keeps the mode: this r is too large",
     (12, 0, 100): "with r = 4 it keeps the mode: this r is too large",

@@ -22,7 +22,7 @@ SHRUNK, POINTS, KEPT, SURE = 3, 500, 0.45, 0.999
 LATE = (
     "the mode is lost: in a world three times smaller it is decided at a third of the noise, so `high` has to be lower"
 )
-BEFORE = "this guides before the mode is decided, or meanwhile, and stops then: guide after the decision, down to t = 0"
+BEFORE = "this guides before or while the mode is decided, and stops then: guide after the decision, down to t = 0"
 EVERYWHERE = "this guides at all times, as plain guidance does: what the notebook found to lose the mode"
 WEAK = "the mode is kept, but p(c given x) is too low: raise r, begin a little sooner, or guide down to t = 0"
 EMPTY = "the interval is empty: low < t <= high needs low below high (the order is r, low, high)"
