@@ -22,12 +22,14 @@ SHRUNK, POINTS, KEPT, SURE = 3, 500, 0.45, 0.999
 LATE = (
     "the mode is lost: in a world three times smaller it is decided at a third of the noise, so `high` has to be lower"
 )
-BEFORE = "this guides while the mode is being decided and stops then: guide after the decision, down to t = 0"
+BEFORE = "this guides before or while the mode is decided, and stops then: guide after the decision, down to t = 0"
 EVERYWHERE = "this guides at all times, as plain guidance does: what the notebook found to lose the mode"
 WEAK = "the mode is kept, but p(c given x) is too low: raise r, begin a little sooner, or guide down to t = 0"
 EMPTY = "the interval is empty: low < t <= high needs low below high (the order is r, low, high)"
 ORDER = "the order is r, low, high"
-FAR = "an r so large breaks DDIM's steps: a few times 1 is enough"
+FAR = "take an r of at most 20: a few times 1 is enough"
+STRONG = "the interval is not at fault, for with r = 4 it keeps the mode: this r is too large for it"
+SIGMA = "low and high are times t, from 0 to 1000: look up the t that has your sigma"
 
 
 def in_the_small_world(r: float, low: float, high: float) -> tuple[float, float]:
@@ -38,6 +40,14 @@ def in_the_small_world(r: float, low: float, high: float) -> tuple[float, float]
     x_T, y = torch.randn(POINTS, 2, generator=seeded(0)), torch.zeros(POINTS, dtype=torch.long)
     x = sample(ddim_step, model, schedule, x_T, y, even_angles(schedule, 50))
     return float((x[:, 0] > -0.95 / SHRUNK).float().mean()), mean_posterior(mixture, x, y)
+
+
+def why_lost(r: float, low: float, high: float) -> str:
+    if low <= 20 and high >= 900:
+        return EVERYWHERE
+    if r > 4 and in_the_small_world(4.0, low, high)[0] > KEPT:
+        return STRONG
+    return BEFORE if low >= 40 else LATE
 
 
 def judge_interval(answer) -> Verdict:
@@ -51,12 +61,12 @@ def judge_interval(answer) -> Verdict:
         raise Unfit(ORDER)
     if low >= high:
         raise Unfit(EMPTY)
+    if 0 < high < 2.5:
+        raise Unfit(SIGMA)
     kept, sure = in_the_small_world(r, low, high)
-    found = phrase("{kept:.0%} in the contested mode, mean p(c given x) {sure:.4f}", kept=kept, sure=sure)
+    found = phrase("{kept:.1%} in the contested mode, mean p(c given x) {sure:.4f}", kept=kept, sure=sure)
     if kept <= KEPT:
-        everywhere = low <= 20 and high >= 900
-        mistake = EVERYWHERE if everywhere else BEFORE if low >= 40 else LATE
-        raise Unfit(f"{found}\n  {mistaken(mistake)}")
+        raise Unfit(f"{found}\n  {mistaken(why_lost(r, low, high))}")
     if sure <= SURE:
         raise Unfit(f"{found}\n  {mistaken(WEAK)}")
     return right(f"{translated(check_interval.name)} ({found})")
@@ -73,6 +83,8 @@ check_interval = Exercise(
         EMPTY: (4.0, 66, 0),
         ORDER: (0, 66, 400),
         FAR: (200.0, 0, 66),
+        STRONG: (20.0, 0, 66),
+        SIGMA: (4.0, 0, 0.24),
     },
     judge=judge_interval,
 )
@@ -106,7 +118,22 @@ check_translated = Exercise(
             lambda lam, t, s, new: lam * t / (t - new)
         ),
         "the levels of arrival do not enter by their ratio: compare how far each step goes": (
-            lambda lam, t, s, new: lam * new / s if s else lam * new
+            lambda lam, t, s, new: lam * new / s
+        ),
+        "these are the levels of arrival, upside down at that: compare how far each step goes": (
+            lambda lam, t, s, new: lam * s / new
+        ),
+        "this halves lam whatever the grids are: it depends on how far each of the two steps goes": (
+            lambda lam, t, s, new: lam / 2
+        ),
+        "the factor of the new step stands alone: the old one, sigma_t / (sigma_t - sigma_s), belongs to r as well": (
+            lambda lam, t, s, new: lam * (t - new) / t
+        ),
+        "both factors multiply lam here: the new one has to be divided by": (
+            lambda lam, t, s, new: lam * t**2 / ((t - s) * (t - new))
+        ),
+        "sigma_s - sigma_new lies between the two arrivals: each step starts at sigma_t": (
+            lambda lam, t, s, new: lam * (s - new) / (t - s)
         ),
         "square nothing: sigma enters as it is, not as a variance": (
             lambda lam, t, s, new: lam * (t**2 - new**2) / (t**2 - s**2)
