@@ -50,6 +50,16 @@ check_undoing_scale = Exercise(
             lambda v, v_s, v_w: (v_s / v).log() / (v_w / v_s).log()
         ),
         "v_w is missing: divide by it before each logarithm": lambda v, v_s, v_w: v.log() / v_s.log(),
+        "r is an exponent of v_s / v_w, not a factor: take the logarithms of both ratios": lambda v, v_s, v_w: v / v_s,
+        "this is k, how many times larger the weak network's error is, and of variances: the scale is k / (k - 1), and "
+        "k the ratio of two logarithms": lambda v, v_s, v_w: (v_w - v) / (v_s - v),
+        "DDIM leaves a product of powers, also of the standard deviations, not their sum with weights r and 1 - r": (
+            lambda v, v_s, v_w: (v.sqrt() - v_w.sqrt()) / (v_s.sqrt() - v_w.sqrt())
+        ),
+        "the logarithm of v_w is subtracted from each of the two others, not added": (
+            lambda v, v_s, v_w: (v * v_w).log() / (v_s * v_w).log()
+        ),
+        "this is r = 1, the strong network alone: it leaves v_s": lambda v, v_s, v_w: 1.0,
     },
     inputs=lambda: cases(
         ("v", "v_s", "v_w"), (1, 1.2, 1.5), (0.25, 0.3, 0.36), (0.5, 0.9, 1.1), (1, 1.25, 0.9), (2, 2.2, 6)
@@ -77,9 +87,11 @@ check_honest_share = Exercise(
         "this is the other way round: it is the share of right labels, where wrong ones are drawn among all K": (
             lambda p, K: p + (1 - p) / K
         ),
-        "this would be the share if a wrong label were drawn among all K classes and p counted the lucky ones too": (
-            lambda p, K: p * (K - 1) / K
-        ),
+        "at p = 1 every label is right, and `correct` must be 1: this gives (K - 1) / K": lambda p, K: p * (K - 1) / K,
+        "this is the share of labels that name one wrong class: subtract it from p": lambda p, K: (1 - p) / (K - 1),
+        "this is the share of wrong labels: which part of p is more than what a wrong class gets?": lambda p, K: 1 - p,
+        "a wrong class gets (1 - p) / (K - 1): divide by K - 1, do not multiply": lambda p, K: p - (1 - p) * (K - 1),
+        "this is the p at which labels tell nothing: there the answer is 0": lambda p, K: 1 / K,
         "the weights of p(x given y) and p(x) must sum to 1: divide by K - 1": lambda p, K: K * p - 1,
         "this is 1 minus the answer, the weight of p(x)": lambda p, K: (1 - p) * K / (K - 1),
         "the share of one wrong class, (1 - p) / (K - 1), is subtracted from p, not added": (
@@ -128,6 +140,27 @@ check_draws = Exercise(
             lambda v_c, v_u, r, d: (r / v_c + (1 - r) / v_u) ** (d / 2)
         ),
         "v_c and v_u have changed places": lambda v_c, v_u, r, d: abs(1 + (r - 1) * (1 - v_u / v_c)) ** (d / 2),
+        "this raises the mean of p(c given x) to the power r - 1: take the mean of the power": (
+            lambda v_c, v_u, r, d: (2 - v_c / v_u) ** ((r - 1) * d / 2)
+        ),
+        "the 2 of |x|^2 / 2 is missing in the exponent": (
+            lambda v_c, v_u, r, d: (1 + 2 * (r - 1) * (1 - v_c / v_u)) ** (d / 2)
+        ),
+        "x_i has the variance v_c, not 1: multiply 1 / v_c - 1 / v_u by v_c": (
+            lambda v_c, v_u, r, d: (1 + (r - 1) * (1 / v_c - 1 / v_u)) ** (d / 2)
+        ),
+        "this leaves out p(c): p(c given x) is p(c) p(x given c) / p(x), and a sample costs no less than one draw": (
+            lambda v_c, v_u, r, d: ((1 + (r - 1) * (1 - v_c / v_u)) * (v_c / v_u) ** (r - 1)) ** (d / 2)
+        ),
+        "this draws from p(x) and keeps with p(c given x)^r: the draws come from p(x given c)": (
+            lambda v_c, v_u, r, d: (1 + r * (v_u / v_c - 1)) ** (d / 2)
+        ),
+        "you averaged the number of draws: average the share kept over x, then take 1 over it": (
+            lambda v_c, v_u, r, d: (1 - (r - 1) * (1 - v_c / v_u)) ** (-d / 2)
+        ),
+        "do not round: a mean number of draws need not be whole": (
+            lambda v_c, v_u, r, d: math.ceil((1 + (r - 1) * (1 - v_c / v_u)) ** (d / 2))
+        ),
         "this is linear in d: the shares of the coordinates multiply": (
             lambda v_c, v_u, r, d: d * (1 + (r - 1) * (1 - v_c / v_u)) ** 0.5
         ),
