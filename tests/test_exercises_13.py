@@ -14,16 +14,17 @@ WRONG_INTERVALS = {
     (20, 0, 66): "with r = 4 it keeps the mode: this r is too large",
     (12, 0, 100): "with r = 4 it keeps the mode: this r is too large",
     (25, 0, 20): "take an r of at most 20",
-    (4, 0, 0.24): "look up the t that has your sigma",
-    (4, 0, 0.071): "low and high are times t, from 0 to 1000",
+    (4, 0, 0.24): "not levels sigma or shares of T",
+    (4, 0, 0.071): "not levels sigma or shares of T",
     (4, 50, 71): "guide down to t = 0",
+    (4, 45, 300): "`high` has to be lower",
 }
 
 # ---------------------------------------------------------------- 2: CFG++ on another grid
 
 WRONG_TRANSLATIONS = {
     "do not enter by their ratio": lambda lam, t, s, new: lam * new / s,
-    "the levels of arrival, upside down": lambda lam, t, s, new: s / new * lam,
+    "the ratio of the levels of arrival, and upside down": lambda lam, t, s, new: s / new * lam,
     "this halves lam whatever the grids are": lambda lam, t, s, new: 0.5 * lam,
     "belongs to r as well": lambda lam, t, s, new: lam * (1 - new / t),
     "both factors multiply lam": lambda lam, t, s, new: lam * t / (t - s) * t / (t - new),

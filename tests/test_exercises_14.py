@@ -34,7 +34,7 @@ def scale_of_deviations(v, v_s, v_w):
 
 WRONG_SCALES = {
     "not their sum with weights r and 1 - r: take logarithms": scale_of_variances,
-    "the scale is k / (k - 1), and k the ratio of two logarithms": ratio_of_variances,
+    "take it of their logarithms; the scale is then k / (k - 1)": ratio_of_variances,
     "also of the standard deviations": scale_of_deviations,
     "r is an exponent of v_s / v_w, not a factor": lambda v, v_s, v_w: (v / v_w) / (v_s / v_w),
     "subtracted from each of the two others, not added": (

@@ -87,7 +87,7 @@ check_matching_scale = Exercise(
         "the logarithms are missing: the scale that is asked for stands in the exponent": (
             lambda v_c, v_u, r: of_ddpm(v_c, v_u, r) / v_c
         ),
-        "v_c is divided out in the place of v_u: DDIM leaves v_u (v_c / v_u)^r": (
+        "this is 1 too small: v_c is divided out in the place of v_u, or this is w = r - 1": (
             lambda v_c, v_u, r: (of_ddpm(v_c, v_u, r) / v_c).log() / (v_c / v_u).log()
         ),
         "v_c and v_u are exchanged: DDIM leaves v_c^r v_u^(1 - r), and its variance falls in r": (
@@ -128,7 +128,7 @@ def beta_tilde(a_t, a_s):
 
 
 def corrected_variance(
-    K, r=R, levels=LEVELS, size=beta_tilde, predictor_first=True, level=None, predictor=ddim_step, label=1.0
+    K, r=R, levels=LEVELS, size=beta_tilde, predictor_first=True, level=None, predictor=ddim_step, predictor_r=1.0
 ):
     """What DDIM on p(x given c) leaves with K Langevin steps at each level, on the guided score of scale r.
 
@@ -139,7 +139,7 @@ def corrected_variance(
     level = level or ("s" if predictor_first else "t")
     for t, s in pairwise(SCHEDULE.grid(levels)):
         a_t, a_s = alpha_bar[t], alpha_bar[s]
-        k = predictor(1.0, (1 - a_t) ** 0.5 * pull(a_t, label), a_t, a_s, 0.0)
+        k = predictor(1.0, (1 - a_t) ** 0.5 * pull(a_t, predictor_r), a_t, a_s, 0.0)
         fresh = predictor(0.0, 0.0, a_t, a_s, 1.0 if s > 0 else 0.0) ** 2
         V = k**2 * V + fresh if predictor_first else V
         if s > 0:  # K times V -> shrink V + h, in one line
@@ -169,7 +169,9 @@ check_corrector_steps = Exercise(
         "these are the largest numbers that are still outside: the first that is within comes next": (
             [K - 1 for K in STEPS]
         ),
-        "one too many each: K counts the steps of the corrector, not the predictor's": [K + 1 for K in STEPS],
+        "one too many each: K is the first number within the tolerance, and does not count the predictor": (
+            [K + 1 for K in STEPS]
+        ),
         "these compare standard deviations: the tolerance is one of the variance": (
             first_within(lambda K: abs((corrected_variance(K) / TILTED) ** 0.5 - 1))
         ),
@@ -195,7 +197,7 @@ check_corrector_steps = Exercise(
             first_within(relative(predictor=ddpm_step))
         ),
         "the predictor is the unconditional one: take DDIM's step on p(x given c), with r = 1": (
-            first_within(relative(label=0.0))
+            first_within(relative(predictor_r=0.0))
         ),
         "the corrector ran at level t, before the predictor: it belongs at level s, after it": (
             first_within(relative(predictor_first=False))
@@ -234,10 +236,12 @@ check_corrector_scale = Exercise(
         "eta enters squared in both places: the steps hold 1 + eta^2, and s_un keeps the weight eta^2": (
             lambda r, eta: ((1 + eta) * r - 1) / eta**2
         ),
-        "only one part of g's weight was divided by eta^2: what the predictor took, 1, is divided by it too": (
+        "what the predictor takes out has the weight 1, not eta^2, and is divided by eta^2 as well": (
             lambda r, eta: (1 + eta**2) * r / eta**2 - 1
         ),
-        "the fraction is upside down: the weight of s_un, eta^2, belongs below": (lambda r, eta: r + (r - 1) * eta**2),
+        "what the predictor takes out has the weight 1, not eta^2; then divide by the weight of s_un, eta^2": (
+            lambda r, eta: r + (r - 1) * eta**2
+        ),
         "you divide by eta^2, but 2 r - 1 above it holds at eta = 1 only": (lambda r, eta: (2 * r - 1) / eta**2),
         "this is the weight of g in the whole step: take the predictor's out, then divide by eta^2": (
             lambda r, eta: (1 + eta**2) * r

@@ -29,7 +29,7 @@ EMPTY = "the interval is empty: low < t <= high needs low below high (the order 
 ORDER = "the order is r, low, high"
 FAR = "take an r of at most 20: a few times 1 is enough"
 STRONG = "the interval is not at fault, for with r = 4 it keeps the mode: this r is too large for it"
-SIGMA = "low and high are times t, from 0 to 1000: look up the t that has your sigma"
+SIGMA = "low and high are times t, from 0 to 1000, not levels sigma or shares of T"
 
 
 def in_the_small_world(r: float, low: float, high: float) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def why_lost(r: float, low: float, high: float) -> str:
         return EVERYWHERE
     if r > 4 and in_the_small_world(4.0, low, high)[0] > KEPT:
         return STRONG
-    return BEFORE if low >= 40 else LATE
+    return BEFORE if low >= 66 else LATE
 
 
 def judge_interval(answer) -> Verdict:
@@ -120,7 +120,7 @@ check_translated = Exercise(
         "the levels of arrival do not enter by their ratio: compare how far each step goes": (
             lambda lam, t, s, new: lam * new / s
         ),
-        "these are the levels of arrival, upside down at that: compare how far each step goes": (
+        "this is the ratio of the levels of arrival, and upside down: compare how far each step goes": (
             lambda lam, t, s, new: lam * s / new
         ),
         "this halves lam whatever the grids are: it depends on how far each of the two steps goes": (
@@ -129,7 +129,7 @@ check_translated = Exercise(
         "the factor of the new step stands alone: the old one, sigma_t / (sigma_t - sigma_s), belongs to r as well": (
             lambda lam, t, s, new: lam * (t - new) / t
         ),
-        "both factors multiply lam here: the new one has to be divided by": (
+        "both factors multiply lam here: divide by the factor of the new step": (
             lambda lam, t, s, new: lam * t**2 / ((t - s) * (t - new))
         ),
         "sigma_s - sigma_new lies between the two arrivals: each step starts at sigma_t": (

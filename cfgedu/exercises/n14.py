@@ -51,8 +51,8 @@ check_undoing_scale = Exercise(
         ),
         "v_w is missing: divide by it before each logarithm": lambda v, v_s, v_w: v.log() / v_s.log(),
         "r is an exponent of v_s / v_w, not a factor: take the logarithms of both ratios": lambda v, v_s, v_w: v / v_s,
-        "this is k, how many times larger the weak network's error is, and of variances: the scale is k / (k - 1), and "
-        "k the ratio of two logarithms": lambda v, v_s, v_w: (v_w - v) / (v_s - v),
+        "this is k, the ratio of the two errors, taken of the variances: take it of their logarithms; the scale is "
+        "then k / (k - 1)": lambda v, v_s, v_w: (v_w - v) / (v_s - v),
         "DDIM leaves a product of powers, also of the standard deviations, not their sum with weights r and 1 - r": (
             lambda v, v_s, v_w: (v.sqrt() - v_w.sqrt()) / (v_s.sqrt() - v_w.sqrt())
         ),

@@ -78,7 +78,7 @@ def _feedback(pair, q, correct, x, t, y):
 def feedback(pair: Pair, q: Rows, correct: float) -> Denoiser:
     """eps = eps_un + r (eps_cond - eps_un),   r(x, t) = q / (q - (1 - correct))   (arXiv 2506.06085)
 
-    for a conditional model of noisy labels. If the label y is right with probability `correct` and otherwise says
+    for a conditional model of noisy labels. If the label y is kept with probability `correct` and otherwise says
     nothing, the model has learned p_noisy(x given y) = correct p(x given y) + (1 - correct) p(x), at every noise level.
     q(x, t, y) (B,) is p_noisy(x_t given y) / p(x_t), the ratio of the two densities whose predictions the pair gives:
     with the exact q this is the score of p(x given y). Where x speaks against y, q falls to 1 - correct and r grows; at

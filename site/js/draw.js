@@ -48,7 +48,7 @@
     let x = spare / 2, y = 0, height = 0;
     const panels = specs.map((spec, k) => {
       const high = stacked ? Math.min(tallest, (width - margins[k]) / ratio(spec)) : shared, wide = high * ratio(spec);
-      const start = stacked ? (width - margins[k] - wide) / 2 + left(spec) : x + left(spec);
+      const start = stacked ? left(spec) : x + left(spec);
       const box = { left: start, top: y + MARGIN.top, width: wide, height: high };
       const rows = legendRows(ctx, spec.legend || [], wide + left(spec));
       const below = (spec.bare ? 6 : MARGIN.bottom) + (spec.xlabel ? MARGIN.label : 0) + (spec.below || 0);
@@ -124,7 +124,7 @@
       ],
       holds: (px, py) => px >= box.left && px <= right && py >= box.top && py <= bottom,
 
-      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue. What the
+      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue, all three. What the
        *  same function has painted the time before is taken as it is: for other colours, give another function. */
       image(n, paint, window = [-LIM, LIM, -LIM, LIM], smooth = true) {
         picture = picture.paint === paint && picture.n === n ? picture : painted(n, paint, picture);

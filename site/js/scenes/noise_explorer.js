@@ -5,7 +5,7 @@
   "use strict";
   const { CLASSES, GUIDED, color, plane, fixed, general, say } = cfgedu;
   const POINTS = 600, TRACKED_EPS = [-0.9, 0.7]; // the tracked point's own noise
-  const EVERY = 5; // times from one point of a curve to the next: a pixel or less
+  const EVERY = 5; // times from one point of a curve to the next: two pixels at most
   const PROBABILITIES = { y: [0, 1.15], yticks: [0, 0.2, 0.4, 0.6, 0.8, 1] };
 
   function make() {

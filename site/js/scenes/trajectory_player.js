@@ -38,7 +38,7 @@
         backdrop(right);
         const path = states.slice(0, i + 1), tail = path.slice(-TAIL - 1);
         for (let k = 0; k < TRACKED; k++) {
-          const tint = color(y[k]);
+          const tint = color(y[k]); // lines of a pixel or less are drawn fastest, and here are many
           left.line(tail.flatMap((x) => [x[2 * k], x[2 * k + 1]]), { color: tint, width: 0.8, alpha: 0.8 });
           right.line(path.flatMap((x, s) => [times[s], x[2 * k + 1]]), { color: tint, width: 1, alpha: 0.9 });
         }
