@@ -11,7 +11,7 @@ from cfgedu.exercises.choices import of_choices
 from cfgedu.guidance import null_pair
 from cfgedu.protocol import seeded
 from cfgedu.schedule import linear
-from cfgedu.toy import two_gaussians
+from cfgedu.toy import Mixture, islands, two_gaussians
 
 # ---------------------------------------------------------------- 1. g from nothing but a posterior
 
@@ -62,6 +62,12 @@ def one_sided(posterior, x, y, h=1e-5):
     return torch.stack([(posterior(x + step)[:, y].log() - at) / h for step in h * torch.eye(2, dtype=x.dtype)], 1)
 
 
+def by_cross_entropy(posterior, x, y, reduction="mean"):
+    x = x.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(posterior(x), torch.full((len(x),), y), reduction=reduction)
+    return torch.autograd.grad(loss, x)[0]
+
+
 check_posterior_gradient = Exercise(
     name="g from nothing but a posterior",
     right=(by_autograd, by_backward, by_chain_rule, by_differences, one_sided),
@@ -92,6 +98,37 @@ check_posterior_gradient = Exercise(
         ),
         "the posteriors of all points were added up before the logarithm: each point has a logarithm of its own": (
             lambda posterior, x, y: by_autograd(posterior, x, y, of=lambda p: p.sum().log())
+        ),
+        "torch.autograd.grad returns a tuple, one gradient for each input: take its first, [0]": (
+            lambda posterior, x, y: by_autograd(posterior, x, y)[None]
+        ),
+        "both coordinates were moved at once: move one, then the other, for one component of g each": (
+            lambda posterior, x, y: by_differences(posterior, x, y).sum(1)
+        ),
+        "both coordinates were moved at once, and both components are this one slope: move one, then the other": (
+            lambda posterior, x, y: by_differences(posterior, x, y).sum(1, keepdim=True).expand(-1, 2)
+        ),
+        "the steps of the differences are too long: at 0.1 log p is no straight line, 0.0001 is short enough": (
+            partial(by_differences, h=0.1)
+        ),
+        "a one-sided difference needs shorter steps: 0.0001 instead of 0.01": partial(one_sided, h=1e-2),
+        "the answer is transposed: a row for each point, (B, 2)": lambda posterior, x, y: (
+            by_autograd(posterior, x, y).T
+        ),
+        "a cross-entropy is the mean of -log p: turn the sign, and take the sum": (
+            lambda posterior, x, y: -by_autograd(posterior, x, y) / len(x)
+        ),
+        "log_softmax takes logits, and the posterior is a probability already: its logarithm is all": (
+            lambda posterior, x, y: -by_cross_entropy(posterior, x, y, reduction="sum")
+        ),
+        "F.cross_entropy takes logits and gives the mean of -log p: take the log of the posterior itself, and add up": (
+            by_cross_entropy
+        ),
+        "this is the gradient of log (1 - p), of all other classes together: take log p": (
+            partial(by_autograd, of=lambda p: (1 - p).log())
+        ),
+        "this climbs the class that is the most probable at each point: pick the column of the class y": (
+            lambda posterior, x, y: by_autograd(lambda x: posterior(x).amax(1, keepdim=True), x, 0)
         ),
         "the posterior's own rows came back: g is a vector at each point, the gradient with respect to x": (
             lambda posterior, x, y: posterior(x)
@@ -132,16 +169,16 @@ check_baselines = of_choices("what a baseline must satisfy", TRUTH, (OFF, ON, UN
 # ---------------------------------------------------------------- 3. a place to rest
 
 
-def two_scores(y: int) -> tuple[Tensor, Tensor]:
-    """(s_un, s_cond), each (1,2), at x = (1, 0) in the world of two Gaussians at t = 200."""
-    schedule, t, x = linear(), 200, torch.tensor([[1.0, 0.0]], dtype=torch.float64)
-    both = null_pair(two_gaussians().denoiser(schedule))(x, torch.tensor([t]), torch.tensor([y]))
+def two_scores(y: int, world: Mixture | None = None, t: int = 200) -> tuple[Tensor, Tensor]:
+    """(s_un, s_cond), each (1,2), at x = (1, 0), in the world of two Gaussians unless another is given."""
+    schedule, x = linear(), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    both = null_pair((world or two_gaussians()).denoiser(schedule))(x, torch.tensor([t]), torch.tensor([y]))
     return tuple(schedule.score(x, t, eps) for eps in both)
 
 
-def resting(answer: Callable, y: int = 1):
+def resting(answer: Callable, y: int = 1, **place):
     """What answer(s_un, s_cond, g) makes of the first coordinates."""
-    s_un, s_cond = (score[0, 0].item() for score in two_scores(y))
+    s_un, s_cond = (score[0, 0].item() for score in two_scores(y, **place))
     return answer(s_un, s_cond, s_cond - s_un)
 
 
@@ -170,6 +207,22 @@ check_resting_scale = Exercise(
         "this is the ratio of the two scores: the guided score is s_un + r (s_cond - s_un), not r s_cond - s_un": (
             resting(lambda s_un, s_cond, g: s_un / s_cond)
         ),
+        "this is the scale in the world of the islands, the mixture of the notebook: take `two_gaussians()`": (
+            resting(lambda s_un, s_cond, g: -s_un / g, world=islands())
+        ),
+        "the divisor is s_cond: s_un + r g = 0 has g = s_cond - s_un in its place": (
+            resting(lambda s_un, s_cond, g: -s_un / s_cond)
+        ),
+        "this is the ratio of the two scores, upside down at that: divide -s_un by g = s_cond - s_un": (
+            resting(lambda s_un, s_cond, g: s_cond / s_un)
+        ),
+        "the divisor is a sum: g is the difference, s_cond - s_un": (
+            resting(lambda s_un, s_cond, g: -s_un / (s_cond + s_un))
+        ),
+        "this is g itself: the guided score s_un + r g is to be zero, so divide -s_un by it": (
+            resting(lambda s_un, s_cond, g: g)
+        ),
+        "two decimals are asked for, and this is rounded to one": round(resting(lambda s_un, s_cond, g: -s_un / g), 1),
         "r = 1 pulls back to the noisy mean, which lies left of the point: there the score is not zero": 1.0,
     },
     atol=2e-3,
@@ -180,10 +233,10 @@ check_resting_scale = Exercise(
 
 check_guess_time = Guess(
     name="the time at which guidance counts most",
-    right=200.0,
+    right=170.0,
     near=60.0,
     why="Earlier all points are noise and the label says little; later most of them need no label to be certain. "
-    "(200 is the best of the times in the table; a finer grid puts the peak near 180.)",
+    "(The table steps over the peak: of its times 200 is the nearest.)",
 )
 
 check_guess_mean = Guess(
