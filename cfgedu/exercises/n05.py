@@ -89,6 +89,30 @@ check_other_shares = Exercise(
         "shares are factors of the weights: they are multiplied and divided, not added and subtracted": (
             lambda s, p, old, new: mixed(p + new - old, s)
         ),
+        "the posterior and the new shares are averaged: Bayes' rule multiplies, it does not average": (
+            lambda s, p, old, new: mixed((p + new) / 2, s)
+        ),
+        "the posterior is missing: new shares over old ones say nothing of the point": (
+            lambda s, p, old, new: mixed(shared(new / old), s)
+        ),
+        "a class that is not wanted is left out, but the others keep their old shares": (
+            lambda s, p, old, new: mixed(shared(p * (new > 0)), s)
+        ),
+        "a softmax of the weights: they are proportional to the posterior as they are, so divide by their sum": (
+            lambda s, p, old, new: mixed((p * new / old).softmax(1), s)
+        ),
+        "the sum runs over points and classes together: normalise over the classes, dimension 1": (
+            lambda s, p, old, new: mixed(p * new / old / (p * new / old).sum(), s)
+        ),
+        "the ratio of the shares was normalised, and the posterior came in afterwards: normalise their product": (
+            lambda s, p, old, new: mixed(p * shared(new / old), s)
+        ),
+        "the right sum, divided by the number of classes: the weights sum to 1 already": (
+            lambda s, p, old, new: (shared(p * new / old)[..., None] * s).mean(1)
+        ),
+        "these are the new weights: the score is the mean of the class scores with them": (
+            lambda s, p, old, new: shared(p * new / old)
+        ),
     },
     inputs=shares_to_try,
 )
@@ -127,6 +151,13 @@ check_other_guidance = Exercise(
             lambda g, p: -g / (1 - p)[:, None]
         ),
         "you divided by p_0, but the sum is solved for g_1, whose weight is p_1": lambda g, p: -g / p[:, None],
+        "the ratio is upside down and the sign is missing: solve p_0 g_0 + p_1 g_1 = 0 for g_1": (
+            lambda g, p: (1 / p - 1)[:, None] * g
+        ),
+        "the weights sum to 1, but the weighted arrows sum to zero: p_0 g_0 + p_1 g_1 = 0": (
+            lambda g, p: (1 - p[:, None] * g) / (1 - p)[:, None]
+        ),
+        "p_0 g_0 = -p_1 g_1: the sign is missing, and the division by p_1": lambda g, p: p[:, None] * g,
     },
     inputs=lambda: {"at six points": two_classes(4), "at nine other points": two_classes(5, B=9)},
 )
@@ -146,10 +177,13 @@ def barycentric(s_un, scores):
     return torch.linalg.solve(rows, torch.cat([s_un, torch.ones_like(s_un[:, :1])], 1))
 
 
+def with_the_rest(p):
+    return torch.cat([p, 1 - p.sum(1, keepdim=True)], 1)
+
+
 def from_the_last_arrow(s_un, scores):
     last = scores[:, 2:]
-    p = torch.linalg.solve((scores[:, :2] - last).mT, s_un - last[:, 0])
-    return torch.cat([p, 1 - p.sum(1, keepdim=True)], 1)
+    return with_the_rest(torch.linalg.solve((scores[:, :2] - last).mT, s_un - last[:, 0]))
 
 
 def areas_in_numpy(s_un, scores):
@@ -166,6 +200,10 @@ def two_equations(s_un, scores):
 def homogeneous(s_un, scores):
     rows = torch.cat([scores.mT, torch.ones_like(scores[:, None, :, 0])], 1)
     return torch.linalg.solve(rows, torch.cat([s_un, torch.zeros_like(s_un[:, :1])], 1))
+
+
+def projected(s_un, scores):
+    return (s_un[:, None] * scores).sum(2) / (scores**2).sum(2)
 
 
 def transposed(s_un, scores):
@@ -198,6 +236,28 @@ check_read_posterior = Exercise(
         "equal weights give the plain average of the arrows, which is not s_un": (
             lambda s_un, scores: torch.full_like(scores[..., 0], 1 / 3)
         ),
+        "the third arrow is missing in the equations: put p_2 = 1 - p_0 - p_1 into them before you solve": (
+            lambda s_un, scores: with_the_rest(torch.linalg.solve(scores[:, :2].mT, s_un))
+        ),
+        "one arrow was subtracted from the others, but not from s_un": (
+            lambda s_un, scores: with_the_rest(torch.linalg.solve((scores[:, :2] - scores[:, 2:]).mT, s_un))
+        ),
+        "the matrix of the differences is transposed: each difference of two arrows is a column": (
+            lambda s_un, scores: with_the_rest(torch.linalg.solve(scores[:, :2] - scores[:, 2:], s_un - scores[:, 2]))
+        ),
+        "projections are weights only where the arrows are at right angles, as three in a plane never are": projected,
+        "projections divided by their sum are not the weights: solve for the weights whose mean is s_un": (
+            lambda s_un, scores: shared(projected(s_un, scores))
+        ),
+        "each weight stands one place too late: weight c belongs to scores[:, c]": (
+            lambda s_un, scores: barycentric(s_un, scores).roll(1, 1)
+        ),
+        "each weight stands one place too early: weight c belongs to scores[:, c]": (
+            lambda s_un, scores: barycentric(s_un, scores).roll(-1, 1)
+        ),
+        "the solution sums to 1 already: a softmax after it spoils the weights": (
+            lambda s_un, scores: barycentric(s_un, scores).softmax(1)
+        ),
     },
     inputs=lambda: {"at six points": four_arrows(6), "at nine other points": four_arrows(7, B=9)},
 )
@@ -206,10 +266,12 @@ check_read_posterior = Exercise(
 # ---------------------------------------------------------------- the prediction
 
 check_guess_average = Guess(
-    name="where the averages' samples lie",
+    name="where the averages' samples crowd",
     right="between",
     choices={
-        "on the islands": "On an island the other classes find a point improbable, and an average avoids that.",
+        "on the islands": (
+            "In the middle of an island the other classes find a point improbable, and an average avoids that."
+        ),
         "between": "",
         "on the largest": "The weights of an average never change, so no class wins at a point, not even the largest.",
     },
