@@ -90,7 +90,8 @@ Measured on two cores, at the time when each was tried:
 - Large batches split inside `sample`: samplers with noise would draw other numbers than they promise.
 - Less around the training step (progress bar, moving average, signals, checks): 4% of a step in all.
 - Frames in a page: dots copied from a small picture, a path for each mark, `contain: strict` around the controls, texts
-  set only where they change, exponentials from a table: no change, or slower.
+  and sliders set only where they change, a layer of its own for the demo or its picture, exponentials from a table: no
+  change, or slower.
 - Delaying more imports: a first cell spends its time on torch and pyplot, and less than 0.03 s on the course.
 - Importing without Python's garbage collector: a tenth less for a first cell, but each notebook would begin with it."""
 
