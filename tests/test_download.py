@@ -236,7 +236,15 @@ def damage(name, content):
     (images.DATA / "mnist" / name).write_bytes(content)
 
 
-@pytest.mark.parametrize("content", [b"", PAGE, FILES["train-images-idx3-ubyte.gz"][:-9], gzip.compress(LABELS)])
+DAMAGED = {  # named, for a gzip file holds the second in which it was made, and two workers may begin in two seconds
+    "empty": b"",
+    "a page": PAGE,
+    "cut short": FILES["train-images-idx3-ubyte.gz"][:-9],
+    "another file": gzip.compress(LABELS),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_file_of_the_cache_is_downloaded_again(server, mirrors, content):
     mirrors("good")
     damage("train-images-idx3-ubyte.gz", content)
