@@ -77,8 +77,8 @@ WRONG_STEPS = {
 WRONG_WEIGHTS = {
     "not by eta": lambda r, eta: ((1 + eta**2) * r - 1) / eta,
     "in both places": lambda r, eta: (r + eta * r - 1) / eta**2,
-    "as well": lambda r, eta: r + r / eta**2 - 1,
-    "then divide by the weight of s_un": lambda r, eta: (1 + eta**2) * r - eta**2,
+    "has to be divided by eta^2 as well": lambda r, eta: r + r / eta**2 - 1,
+    "take out one conditional score": lambda r, eta: (1 + eta**2) * r - eta**2,
     "holds at eta = 1 only": lambda r, eta: (2 * r - 1) / eta**2,
     "the weight of g in the whole step": lambda r, eta: r + eta**2 * r,
 }

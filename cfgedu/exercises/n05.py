@@ -98,7 +98,7 @@ check_other_shares = Exercise(
         "a class that is not wanted is left out, but the others keep their old shares": (
             lambda s, p, old, new: mixed(shared(p * (new > 0)), s)
         ),
-        "a softmax of the weights: they are proportional to the posterior as they are, so divide by their sum": (
+        "a softmax of the weights: they are proportional to the new posterior already, so divide by their sum": (
             lambda s, p, old, new: mixed((p * new / old).softmax(1), s)
         ),
         "the sum runs over points and classes together: normalise over the classes, dimension 1": (

@@ -115,10 +115,10 @@ check_posterior_gradient = Exercise(
         "the answer is transposed: a row for each point, (B, 2)": lambda posterior, x, y: (
             by_autograd(posterior, x, y).T
         ),
-        "a cross-entropy is the mean of -log p: turn the sign, and take the sum": (
+        "this is the gradient of the mean of -log p, as of a loss: turn the sign, and take the sum": (
             lambda posterior, x, y: -by_autograd(posterior, x, y) / len(x)
         ),
-        "log_softmax takes logits, and the posterior is a probability already: its logarithm is all": (
+        "a softmax was taken of the posterior, which is a probability already: take its logarithm only": (
             lambda posterior, x, y: -by_cross_entropy(posterior, x, y, reduction="sum")
         ),
         "F.cross_entropy takes logits and gives the mean of -log p: take the log of the posterior itself, and add up": (

@@ -236,10 +236,10 @@ check_corrector_scale = Exercise(
         "eta enters squared in both places: the steps hold 1 + eta^2, and s_un keeps the weight eta^2": (
             lambda r, eta: ((1 + eta) * r - 1) / eta**2
         ),
-        "what the predictor takes out has the weight 1, not eta^2, and is divided by eta^2 as well": (
+        "the predictor's share, one conditional score, has to be divided by eta^2 as well": (
             lambda r, eta: (1 + eta**2) * r / eta**2 - 1
         ),
-        "what the predictor takes out has the weight 1, not eta^2; then divide by the weight of s_un, eta^2": (
+        "the weights do not fit: take out one conditional score, then divide all by eta^2": (
             lambda r, eta: r + (r - 1) * eta**2
         ),
         "you divide by eta^2, but 2 r - 1 above it holds at eta = 1 only": (lambda r, eta: (2 * r - 1) / eta**2),
