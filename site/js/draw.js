@@ -124,8 +124,9 @@
       ],
       holds: (px, py) => px >= box.left && px <= right && py >= box.top && py <= bottom,
 
-      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets red, green and blue, all three. What the
-       *  same function has painted the time before is taken as it is: for other colours, give another function. */
+      /** A picture of n x n colours, row by row from the bottom: paint(k, pixel) sets all three of red, green and blue.
+       *  What the same function has painted the time before is taken as it is: for other colours, give another
+       *  function. */
       image(n, paint, window = [-LIM, LIM, -LIM, LIM], smooth = true) {
         picture = picture.paint === paint && picture.n === n ? picture : painted(n, paint, picture);
         const [left, , low] = window, step = [(window[1] - left) / (n - 1) / 2, (window[3] - low) / (n - 1) / 2];
