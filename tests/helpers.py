@@ -3,6 +3,7 @@
 import re
 from functools import cache
 
+import pytest
 import torch
 from torch import nn
 
@@ -117,3 +118,12 @@ def vectors(quiver) -> torch.Tensor:
 
 def number(pattern: str, text: str) -> float:
     return float(re.search(pattern, text)[1])
+
+
+def wrong_answers(*tables) -> list:
+    """(check, sentence, answer) for pytest, of pairs (check, {sentence of its diagnosis: wrong answer})."""
+    return [
+        pytest.param(check, sentence, answer, id=f"{check.name}: {sentence}")
+        for check, table in tables
+        for sentence, answer in table.items()
+    ]

@@ -6,6 +6,7 @@ from math import log, sqrt
 import numpy as np
 import pytest
 import torch
+from helpers import wrong_answers
 
 from cfgedu.exercises.n10 import check_gain, check_same_accuracy, check_steps, check_x0_step
 from cfgedu.guidance import within
@@ -133,16 +134,12 @@ WRONG_COUNTS = {
     "where all are near: your function raised IndexError": last_far,
 }
 
-CASES = [
-    pytest.param(check, sentence, answer, id=f"{check.name}: {sentence}")
-    for check, table in (
-        (check_x0_step, WRONG_STEPS),
-        (check_same_accuracy, WRONG_SPREADS),
-        (check_gain, WRONG_GAINS),
-        (check_steps, WRONG_COUNTS),
-    )
-    for sentence, answer in table.items()
-]
+CASES = wrong_answers(
+    (check_x0_step, WRONG_STEPS),
+    (check_same_accuracy, WRONG_SPREADS),
+    (check_gain, WRONG_GAINS),
+    (check_steps, WRONG_COUNTS),
+)
 
 
 @pytest.mark.parametrize(("check", "sentence", "answer"), CASES)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from helpers import wrong_answers
 
 from cfgedu.exercises.n14 import check_draws, check_honest_share, check_undoing_scale
 from cfgedu.toy import Mixture
@@ -85,15 +86,11 @@ WRONG_DRAWS = {
     "do not round": lambda v_c, v_u, r, d: torch.ceil((1 + (r - 1) * (1 - v_c / v_u)) ** (d / 2)),
 }
 
-CASES = [
-    pytest.param(check, sentence, answer, id=f"{check.name}: {sentence}")
-    for check, table in (
-        (check_undoing_scale, WRONG_SCALES),
-        (check_honest_share, WRONG_SHARES),
-        (check_draws, WRONG_DRAWS),
-    )
-    for sentence, answer in table.items()
-]
+CASES = wrong_answers(
+    (check_undoing_scale, WRONG_SCALES),
+    (check_honest_share, WRONG_SHARES),
+    (check_draws, WRONG_DRAWS),
+)
 
 
 @pytest.mark.parametrize(("check", "sentence", "answer"), CASES)
