@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import wrong_answers
 
 from cfgedu.exercises.n05 import check_guess_average, check_other_guidance, check_other_shares, check_read_posterior
 
@@ -57,11 +58,11 @@ WRONG_POSTERIORS = {
 }
 TABLES = ((check_other_shares, WRONG_SHARES), (check_other_guidance, WRONG_ARROWS))
 TABLES += ((check_read_posterior, WRONG_POSTERIORS),)
-WRONG = [(check, answer, sentence) for check, answers in TABLES for sentence, answer in answers.items()]
+CASES = wrong_answers(*TABLES)
 
 
-@pytest.mark.parametrize(("check", "answer", "sentence"), WRONG, ids=[sentence for _, _, sentence in WRONG])
-def test_a_wrong_function_gets_its_diagnosis(capsys, check, answer, sentence):
+@pytest.mark.parametrize(("check", "sentence", "answer"), CASES)
+def test_a_wrong_function_gets_its_diagnosis(capsys, check, sentence, answer):
     assert not check(answer)
     assert sentence in capsys.readouterr().out
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import wrong_answers
 
 from cfgedu.exercises.n06 import (
     check_baselines,
@@ -81,14 +82,11 @@ WRONG_SCALES = {
     "rounded to one": 2.5,
 }
 
-WRONG = [
-    *((check_posterior_gradient, answer, sentence) for sentence, answer in WRONG_GRADIENTS.items()),
-    *((check_resting_scale, answer, sentence) for sentence, answer in WRONG_SCALES.items()),
-]
+CASES = wrong_answers((check_posterior_gradient, WRONG_GRADIENTS), (check_resting_scale, WRONG_SCALES))
 
 
-@pytest.mark.parametrize(("check", "answer", "sentence"), WRONG, ids=[sentence for _, _, sentence in WRONG])
-def test_a_wrong_answer_gets_its_diagnosis(capsys, check, answer, sentence):
+@pytest.mark.parametrize(("check", "sentence", "answer"), CASES)
+def test_a_wrong_answer_gets_its_diagnosis(capsys, check, sentence, answer):
     assert not check(answer)
     assert sentence in capsys.readouterr().out
 

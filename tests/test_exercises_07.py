@@ -4,6 +4,7 @@ from itertools import pairwise
 from math import log, sqrt
 
 import pytest
+from helpers import wrong_answers
 
 from cfgedu.exercises.n07 import check_corrector_scale, check_corrector_steps, check_matching_scale
 from cfgedu.samplers import ddim_step, ddpm_step
@@ -83,14 +84,11 @@ WRONG_WEIGHTS = {
     "the weight of g in the whole step": lambda r, eta: r + eta**2 * r,
 }
 
-WRONG = [
-    *((check_matching_scale, answer, sentence) for sentence, answer in WRONG_SCALES.items()),
-    *((check_corrector_scale, answer, sentence) for sentence, answer in WRONG_WEIGHTS.items()),
-]
+CASES = wrong_answers((check_matching_scale, WRONG_SCALES), (check_corrector_scale, WRONG_WEIGHTS))
 
 
-@pytest.mark.parametrize(("check", "answer", "sentence"), WRONG, ids=[sentence for _, _, sentence in WRONG])
-def test_a_wrong_function_gets_its_diagnosis(capsys, check, answer, sentence):
+@pytest.mark.parametrize(("check", "sentence", "answer"), CASES)
+def test_a_wrong_function_gets_its_diagnosis(capsys, check, sentence, answer):
     assert not check(answer)
     assert sentence in capsys.readouterr().out
 
