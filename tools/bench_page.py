@@ -58,10 +58,10 @@ FRAMES = """\
 ## Frames in a page
 
 A slider moves by one step with every frame, as under a hand that drags it. Counted is the time of the processor of all
-the browser's processes, in a Chromium that draws in software. In an empty frame the slider moves and the demo hears
-nothing of it; the budget holds what the demo adds, where no network is at work: its numbers, its picture, and what
-brings that to the screen. Of each demo, the slider that costs most; medians of three rounds of 60 frames. Where a frame
-asks for samples, all of them are drawn anew."""
+the browser's processes, in a Chromium that draws in software; where no network is at work, that has a budget. In an
+empty frame the slider moves and the demo hears nothing of it: page and browser cost that much by themselves. Of each
+demo, the slider that costs most; medians of three rounds of 60 frames. Where a frame asks for samples, all of them are
+drawn anew."""
 
 BUSY = """\
 ## Beside another program

@@ -12,7 +12,7 @@ from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
 FIRST, SECOND = ("left", "right"), ("down", "up")  # the values of the two attributes
-POINTS, STEPS, PIXELS, DEPTH = 256, 20, 71, 5.0
+POINTS, STEPS, PIXELS, DEPTH = 200, 20, 71, 5.0
 
 
 def two_attributes_scene(figure, schedule: Schedule | None = None):

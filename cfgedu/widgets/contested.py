@@ -18,7 +18,7 @@ from cfgedu.variants import dynamic_threshold, projected, rescaled
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, slider
 
-POINTS, PATHS, STEPS, PIXELS = 300, 30, 32, 61
+POINTS, PATHS, STEPS, PIXELS = 240, 24, 32, 61
 METHODS = ("plain guidance", "rescaled, x0", "dynamic threshold", "projected (APG)")
 TURN = ((cos(radians(40)), -sin(radians(40))), (sin(radians(40)), cos(radians(40))))
 WORLDS = {"as it is": (((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0)), "turned": (TURN, (0.0, 0.0)), "moved": (TURN, (0.5, 1.0))}
@@ -47,7 +47,7 @@ def contested_mode_scene(figure, schedule: Schedule | None = None):
     times, pixels = even_angles(schedule, STEPS), grid(PIXELS, WIDE)
     line = torch.linspace(-WIDE, WIDE, PIXELS).numpy()
     x_T, y = torch.randn(POINTS, 2, generator=seeded(3)), torch.zeros(POINTS, dtype=torch.long)
-    candidates, labels = mixture.sample(20 * POINTS, seeded(1))
+    candidates, labels = mixture.sample(25 * POINTS, seeded(1))
     candidates = candidates[labels == 0]
     coin, certain = torch.rand(len(candidates), generator=seeded(2)), mixture.posterior(candidates)[:, 0]
     edge = stage.edge_of_support(mixture, candidates, 0)

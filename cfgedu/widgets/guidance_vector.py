@@ -17,7 +17,7 @@ from cfgedu.toy import Mixture, islands
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, bound, choice, moving, slider
 
-ARROWS, PIXELS = 15, 61  # arrows and pixels a side
+ARROWS, PIXELS = 13, 51  # arrows and pixels a side
 LONGEST, POINTER = 0.55, 0.7  # drawn lengths, in units of x: the longest arrow of g, and the guided score's direction
 WALL = 0.75  # where p(y = 0 given x_t) is a half at t = 50 and x_2 = 0.9
 RING = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": GUIDED, "markeredgewidth": 1.5}

@@ -22,7 +22,7 @@ from cfgedu.widgets.live import LiveFigure, bound, choice, int_slider, moving, s
 OFFERED = ("DDIM", "DDPM", "Euler-Maruyama")
 EXACT = "exact scores"
 SHIPPED = {"network 1": "lab-1", "network 2": "lab-2", "network 3": "lab-3"}  # their checkpoints
-POINTS, TRACKED, REFERENCE = 400, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
+POINTS, TRACKED, REFERENCE = 300, 10, 200  # dots in the cloud, how many draw their path, points behind the grey curve
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of the grey curve, and its steps
 CURVE_STEPS, PIXELS = 50, 101
 WINDOW = 3.4  # of the left-hand picture, wider than elsewhere: strong guidance leaves the data

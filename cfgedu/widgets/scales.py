@@ -13,7 +13,7 @@ from cfgedu.toy import islands
 from cfgedu.widgets import stage
 from cfgedu.widgets.live import LiveFigure, moving, slider
 
-POINTS, STEPS = 900, 25
+POINTS, STEPS = 450, 25
 LOW, HIGH = -1, 8
 
 

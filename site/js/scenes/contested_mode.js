@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const { NULL, G, LIM, color, grid, plane, highest, say } = cfgedu;
-  const POINTS = 300, PATHS = 30, STEPS = 32, PIXELS = 61;
+  const POINTS = 240, PATHS = 24, STEPS = 32, PIXELS = 61;
   const WIDE = 3.4; // half of the left window, so that all of the far mode is seen, where guidance drives it too
   const BETWEEN = -0.95; // the first coordinate half way between the two modes of class 0
   const ORANGE = "#E69F00", ANGLE = 40 * Math.PI / 180;
@@ -30,7 +30,7 @@
   function make() {
     const mixture = cfgedu.contested(), schedule = cfgedu.linear(), pixels = grid(PIXELS, WIDE);
     const times = cfgedu.evenAngles(schedule, STEPS), start = cfgedu.seeded(3).randn(2 * POINTS);
-    const drawn = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(1)), noise = cfgedu.replayed(4);
+    const drawn = cfgedu.draw(mixture, 25 * POINTS, cfgedu.seeded(1)), noise = cfgedu.replayed(4);
     const candidates = cfgedu.rowsOf(drawn.x0, drawn.y, 0), edge = cfgedu.edgeOfSupport(mixture, candidates, 0);
     const coin = cfgedu.seeded(2).rand(candidates.length / 2);
     const certain = cfgedu.posteriorOf(mixture, candidates, 1, 0);

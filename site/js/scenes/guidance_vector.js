@@ -6,7 +6,7 @@
   const {
     CLASSES, UN, G, GUIDED, INK, LIM, LEVELS, DASHES, rgb, color, grid, plane, longestOf, fixed, general, say,
   } = cfgedu;
-  const ARROWS = 15, PIXELS = 61; // arrows and pixels a side
+  const ARROWS = 13, PIXELS = 51; // arrows and pixels a side
   const LONGEST = 0.55, POINTER = 0.7; // drawn lengths: the longest arrow of g, and the guided score's direction
 
   const length = ([u, v]) => Math.hypot(u, v);

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const { UN, GUIDED, color, grid, plane, fixed, percent, say } = cfgedu;
-  const POINTS = 400, TRACKED = 10, REFERENCE = 200; // dots, how many draw their path, points behind the grey curve
+  const POINTS = 300, TRACKED = 10, REFERENCE = 200; // dots, how many draw their path, points behind the grey curve
   const SCALES = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 8], CURVE_STEPS = 50, PIXELS = 101; // of the grey curve; of the support
   const WINDOW = 3.4; // of the left-hand picture, wider than elsewhere: strong guidance leaves the data
   const SPREADS = [0.1, 1.6], ACCURACIES = [0.01, 0.9999], HEIGHT = [0.007, 0.99996]; // of the right-hand picture

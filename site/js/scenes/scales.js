@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const { CLASSES, UN, G, GUIDED, INK, plane, general, fixed, say } = cfgedu;
-  const POINTS = 900, STEPS = 25, LOW = -1, HIGH = 8;
+  const POINTS = 450, STEPS = 25, LOW = -1, HIGH = 8;
   const ROWS = [["$r$, this course", 2], ["$w$, Ho & Salimans", 1], ["guidance_scale, classic diffusers", 0]];
   const WORDS = [[0.36, "no\nlabel", UN, "right"], [1, "plain\nlabel", INK, "center"],
     [4.8, "guided: beyond the label", G, "center"]];

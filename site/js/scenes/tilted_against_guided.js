@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const { GUIDED, INK, LIM, color, grid, plane, highest, fixed, say } = cfgedu;
-  const POINTS = 256, STEPS = 32, PIXELS = 51, LEVELS = [0.02, 0.25, 0.7]; // fractions of the tilted density's peak
+  const POINTS = 160, STEPS = 32, PIXELS = 51, LEVELS = [0.02, 0.25, 0.7]; // fractions of the tilted density's peak
   const THIRD = {
     DDPM: cfgedu.ddpmStep,
     "Euler-Maruyama": cfgedu.eulerMaruyamaStep,
@@ -55,9 +55,9 @@
   function make() {
     const mixture = cfgedu.islands(), schedule = cfgedu.linear(), pixels = grid(PIXELS), { K } = mixture;
     const pair = cfgedu.nullPair(cfgedu.denoiser(mixture, schedule)), times = cfgedu.evenAngles(schedule, STEPS);
-    const one = cfgedu.seeded(9).randn(2 * POINTS), start = Float64Array.of(...one, ...one), noise = cfgedu.replayed(3);
-    const { x0: candidates, y: labels } = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(1));
-    const coin = cfgedu.seeded(2).rand(labels.length), posterior = cfgedu.posterior(mixture, candidates);
+    const one = cfgedu.seeded(2).randn(2 * POINTS), start = Float64Array.of(...one, ...one), noise = cfgedu.replayed(3);
+    const { x0: candidates, y: labels } = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(10));
+    const coin = cfgedu.seeded(11).rand(labels.length), posterior = cfgedu.posterior(mixture, candidates);
     const outlinesOf = Array.from({ length: K }, (_, label) => {
       const clean = cfgedu.logProb(mixture, pixels, label);
       const seen = cfgedu.posteriorOf(mixture, pixels, 1, label).map(Math.log);

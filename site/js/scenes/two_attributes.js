@@ -4,7 +4,7 @@
   "use strict";
   const { NULL, CLASSES, GUIDED, grid, plane, general, say } = cfgedu;
   const FIRST = ["left", "right"], SECOND = ["down", "up"]; // the values of the two attributes
-  const POINTS = 256, STEPS = 20, PIXELS = 71, DEPTH = 5;
+  const POINTS = 200, STEPS = 20, PIXELS = 71, DEPTH = 5;
   const PLACES = FIRST.flatMap((a) => SECOND.map((b) => `${a}, ${b}`));
 
   function make() {
