@@ -55,8 +55,8 @@
   function make() {
     const mixture = cfgedu.islands(), schedule = cfgedu.linear(), pixels = grid(PIXELS), { K } = mixture;
     const pair = cfgedu.nullPair(cfgedu.denoiser(mixture, schedule)), times = cfgedu.evenAngles(schedule, STEPS);
-    const one = cfgedu.seeded(2).randn(2 * POINTS), start = Float64Array.of(...one, ...one), noise = cfgedu.replayed(3);
-    const { x0: candidates, y: labels } = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(10));
+    const one = cfgedu.seeded(190).randn(2 * POINTS), start = Float64Array.of(...one, ...one), noise = cfgedu.replayed(3);
+    const { x0: candidates, y: labels } = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(16));
     const coin = cfgedu.seeded(11).rand(labels.length), posterior = cfgedu.posterior(mixture, candidates);
     const outlinesOf = Array.from({ length: K }, (_, label) => {
       const clean = cfgedu.logProb(mixture, pixels, label);
@@ -105,8 +105,9 @@
           panel.title(["tilted density", "guidance, DDIM", `guidance, ${sampler}`][k]);
           row.forEach(([name, value, digits], column) => {
             const place = (column - 1) * 1.75;
-            panel.text(place, -LIM - 0.62, name, { align: "center", fill: INK });
-            panel.text(place, -LIM - 0.94, fixed(value, digits), { align: "center", fill: GUIDED });
+            const below = (pixels) => -LIM - pixels * 2 * LIM / panel.box.height; // of the frame; clear of its ticks
+            panel.text(place, below(32), name, { align: "center", fill: INK });
+            panel.text(place, below(45), fixed(value, digits), { align: "center", fill: GUIDED });
           });
           panel.frame();
         });
