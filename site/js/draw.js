@@ -71,6 +71,11 @@
     return panels;
   }
 
+  /** The size at which a text is at most `room` pixels wide: the one given, on a narrow screen a smaller one. */
+  function fitted(ctx, text, size, room) {
+    return Math.min(size, Math.floor(size * room / write(ctx, text, 0, 0, { size, draw: false })));
+  }
+
   // ---------------------------------------------------------------- one panel
 
   /** A panel: its methods take data coordinates, points as x[2 i], x[2 i + 1]. */
@@ -213,11 +218,14 @@
       },
 
       title(text) {
-        write(ctx, text, box.left, box.top - 9, { size: 13 });
+        write(ctx, text, box.left, box.top - 9, { size: fitted(ctx, text, 13, box.width + MARGIN.right) });
       },
 
+      /** What stands at the right, in the room that the title leaves. */
       note(text) {
-        write(ctx, text, right, box.top - 9, { size: 11, align: "right", fill: INK });
+        const taken = spec.title ? write(ctx, spec.title, 0, 0, { size: 13, draw: false }) + 8 : 0;
+        const size = fitted(ctx, text, 11, box.width - taken);
+        write(ctx, text, right, box.top - 9, { size, align: "right", fill: INK });
       },
 
       /** Axes, ticks and labels, above what moves; and the legend. `swap` may change an entry: (entry) -> entry. */
@@ -231,12 +239,12 @@
           ctx.lineTo(box.left, bottom);
           ctx.lineTo(right, bottom);
           stroke("#000000", 1);
-          ticks(spec.xticks || []).forEach(([value, label]) => {
+          const xticks = ticks(spec.xticks || []), heads = xticks.map(([, label]) => label.split("\n")[0]).join("  ");
+          const size = fitted(ctx, heads, spec.tickSize || 11, box.width);
+          xticks.forEach(([value, label]) => {
             ctx.fillStyle = "#000000";
             ctx.fillRect(X(value) - 0.5, bottom, 1, 4);
-            label.split("\n").forEach((row, k) => (
-              write(ctx, row, X(value), bottom + 15 + 12 * k, { size: spec.tickSize || 11, align: "center" })
-            ));
+            label.split("\n").forEach((row, k) => write(ctx, row, X(value), bottom + 15 + 12 * k, { size, align: "center" }));
           });
           ticks(spec.yticks || []).forEach(([value, label]) => {
             ctx.fillStyle = "#000000";
@@ -245,8 +253,8 @@
           });
         }
         if (spec.xlabel) {
-          const low = bottom + 15 + MARGIN.label + (spec.below || 0);
-          write(ctx, spec.xlabel, box.left + box.width / 2, low, { size: 12, align: "center" });
+          const low = bottom + 15 + MARGIN.label + (spec.below || 0), size = fitted(ctx, spec.xlabel, 12, box.width);
+          write(ctx, spec.xlabel, box.left + box.width / 2, low, { size, align: "center" });
         }
         if (spec.ylabel) {
           ctx.save();

@@ -67,7 +67,7 @@
     const scale = POINTER / Math.max(length(guided), 1e-12);
     panel.arrows(x, guided.map((s) => scale * s), { width: 4, head: 2.6 });
     panel.dots(x, { color: "#FFFFFF", radius: 5, edge: GUIDED, edgeWidth: 1.6 });
-    panel.note(`t = ${t},  y = ${label},  longest arrow ${general(longest, 2)}`);
+    panel.note(`t = ${t},  longest arrow ${general(longest, 2)}`);
     panel.frame();
   }
 
