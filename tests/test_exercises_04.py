@@ -1,16 +1,91 @@
 """Notebook 04: the loop that is to be mended, bug by bug, and the variance of a reverse step on samples."""
 
+from itertools import pairwise
+from math import sqrt
+
 import pytest
 import torch
+from helpers import wrong_answers
 
 from cfgedu.exercises.loops import LEVELS, NOISE, ORDER, TOLD, by_index, found, loop
-from cfgedu.exercises.n04 import check_loop, check_reverse_variance
+from cfgedu.exercises.n04 import check_beta_step, check_ddim_as_euler, check_loop, check_reverse_variance
 from cfgedu.protocol import seeded
 from cfgedu.samplers import ddpm_step, trajectory
 from cfgedu.schedule import linear
 from cfgedu.toy import oracle
 
 MISSING = list(ORDER)[1]
+
+
+def in_sigma(first, clock, last):
+    """An answer to exercise 1 from what brings x to u, the clock, and what brings u back."""
+    return lambda x, eps, a_t, a_s, z: last(a_s) * (first(x, a_t) + (clock(a_s) - clock(a_t)) * eps)
+
+
+def to_u(x, a):
+    return x / sqrt(a)
+
+
+def noise_to_signal(a):
+    return sqrt((1 - a) / a)
+
+
+def beta_step(divisor=sqrt, eps_over=lambda a_t, a_s: sqrt(1 - a_t), deviation=lambda a_t, a_s: sqrt(1 - a_t / a_s)):
+    """An answer to exercise 2; divisor: what the mean is divided by, from 1 - beta."""
+
+    def step(x, eps, a_t, a_s, z):
+        mean = (x - (1 - a_t / a_s) / eps_over(a_t, a_s) * eps) / divisor(a_t / a_s)
+        return mean + deviation(a_t, a_s) * z
+
+    return step
+
+
+def variance(V_s, V_t):
+    """An answer to exercise 3 from its two variances."""
+    return lambda v, a_t, a_s: (1 - a_t / a_s) * V_s(v, a_s) / V_t(v, a_t)
+
+
+def spread(v, a):
+    return a * v + (1 - a)
+
+
+WRONG_EULER = {
+    "here a is outside the root": in_sigma(to_u, lambda a: sqrt(1 - a) / a, sqrt),
+    "1 - a / a is 0": in_sigma(to_u, lambda a: sqrt(1 - a / a), sqrt),
+    "the roots are missing, at the beginning and at the end": in_sigma(
+        lambda x, a: x / a, noise_to_signal, lambda a: a
+    ),
+    "x was multiplied by sqrt(a_t)": in_sigma(lambda x, a: x * sqrt(a), noise_to_signal, sqrt),
+    "this one goes on to sigma = 0": lambda x, eps, a_t, a_s, z: sqrt(a_s / a_t) * (x - sqrt(1 - a_t) * eps),
+}
+WRONG_BETA = {
+    "the noise has the variance beta": beta_step(deviation=lambda a_t, a_s: sqrt(a_t / a_s)),
+    "that is the loop's rule": beta_step(deviation=lambda a_t, a_s: sqrt(1 - a_t / a_s) if a_s < 1 else 0.0),
+    "the mean is divided by 1 - beta": beta_step(divisor=lambda alpha: alpha),
+    "the score is taken at x_t": beta_step(eps_over=lambda a_t, a_s: sqrt(1 - a_s)),
+}
+WRONG_VARIANCES = {
+    "V_s belongs above, and V_t below": lambda v, a_t, a_s: (1 - a_t / a_s) * spread(v, a_t) / spread(v, a_s),
+    "in the precision of x_t, too": lambda v, a_t, a_s: 1 / (1 / spread(v, a_s) + (a_t / a_s) / (1 - a_t)),
+    "beta-tilde holds": variance(lambda v, a: (1 - a) * spread(v, a), lambda v, a: (1 - a) * spread(v, a)),
+    "this is the share of V_s": lambda v, a_t, a_s: 1 - a_t / a_s * spread(v, a_s) / spread(v, a_t),
+    "v enters V_s as a_s v": variance(lambda v, a: v + 1 - a, lambda v, a: v + 1 - a),
+    "that of its variance v is a": variance(lambda v, a: sqrt(a) * v + 1 - a, lambda v, a: sqrt(a) * v + 1 - a),
+}
+TABLES = ((check_ddim_as_euler, WRONG_EULER), (check_beta_step, WRONG_BETA))
+TABLES += ((check_reverse_variance, WRONG_VARIANCES),)
+
+
+@pytest.mark.parametrize(("check", "sentence", "answer"), wrong_answers(*TABLES))
+def test_a_wrong_function_gets_its_diagnosis(capsys, check, sentence, answer):
+    assert not check(answer)
+    assert sentence in capsys.readouterr().out
+
+
+def test_right_answers_in_a_learners_own_way():
+    assert check_ddim_as_euler(in_sigma(to_u, noise_to_signal, sqrt))
+    assert check_beta_step(beta_step())
+    assert check_reverse_variance(variance(spread, spread))
 
 
 def said(capsys, answer):
@@ -32,6 +107,24 @@ def test_bugs_do_not_hide_each_other(capsys, told, level, noise):
     for bug in (told, level, noise):
         assert (f"Likely mistake: {bug}." in out) == bool(bug)
     assert out.count("✗") == 0 or told or level or noise
+
+
+@pytest.mark.parametrize(
+    ("times_with_noise", "words"),
+    [
+        (lambda t, s: t > 1, "the noise is left out where t is 1"),  # right where all 1000 steps are taken
+        (lambda t, s: s > 1, "the step to s = 1 gets no noise"),  # right where no list of times visits 1
+    ],
+)
+def test_a_rule_for_t_or_s_of_1_is_named(capsys, times_with_noise, words):
+    def run(step, model, schedule, x, y, times, generator=None):
+        a = schedule.alpha_bar.tolist()
+        for t, s in pairwise(times):
+            z = torch.randn_like(x) if times_with_noise(t, s) else torch.zeros_like(x)
+            x = step(x, model(x, torch.full_like(y, t), y), a[t], a[s], z)
+        return x
+
+    assert f"Likely mistake: {words}" in said(capsys, run)
 
 
 def test_any_way_to_write_it_is_right(capsys):

@@ -62,6 +62,8 @@ check_ddim_as_euler = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: an Euler 
         ),
         "the clock is sqrt((1 - a) / a): the division by a is missing": with_clock(lambda a: (1 - a) ** 0.5),
         "the clock is sqrt((1 - a) / a): the root is missing": with_clock(lambda a: (1 - a) / a),
+        "the clock is sqrt((1 - a) / a): here a is outside the root": with_clock(lambda a: (1 - a) ** 0.5 / a),
+        "x was scaled alone, and the step in sigma is 0: without brackets, 1 - a / a is 0": with_clock(lambda a: 0 * a),
         "the clock is upside down: noise over signal": with_clock(lambda a: 1 / clock(a).clamp(min=1e-300)),
         "the sign of the step: sigma falls on the way to s, and noise is taken away": with_clock(lambda a: -clock(a)),
         "x was not brought to the variable u before the step": lambda x, eps, a_t, a_s, z: (
@@ -69,6 +71,15 @@ check_ddim_as_euler = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: an Euler 
         ),
         "u is x / sqrt(a), and this is x / a": lambda x, eps, a_t, a_s, z: (
             a_s**0.5 * (x / a_t + (clock(a_s) - clock(a_t)) * eps)
+        ),
+        "u is x / sqrt(a): the roots are missing, at the beginning and at the end": lambda x, eps, a_t, a_s, z: (
+            a_s * (x / a_t + (clock(a_s) - clock(a_t)) * eps)
+        ),
+        "u is x / sqrt(a), and x was multiplied by sqrt(a_t)": lambda x, eps, a_t, a_s, z: (
+            a_s**0.5 * (x * a_t**0.5 + (clock(a_s) - clock(a_t)) * eps)
+        ),
+        "the step goes from sigma_t to sigma_s, and this one goes on to sigma = 0": lambda x, eps, a_t, a_s, z: (
+            a_s**0.5 * (x / a_t**0.5 - clock(a_t) * eps)
         ),
         "du = eps d sigma is about u, and x itself takes no such step": lambda x, eps, a_t, a_s, z: (
             x + (clock(a_s) - clock(a_t)) * eps
@@ -131,11 +142,25 @@ check_beta_step = Exercise(  # answer(x, eps, a_t, a_s, z) -> x_s: DDPM's mean, 
         ),
         "a_s - a_t is a difference of levels: beta is relative to a_s": with_noise(lambda a_t, a_s: (a_s - a_t) ** 0.5),
         "no noise was added: that is the mean alone": with_noise(lambda a_t, a_s: 0 * a_t),
+        "1 - beta is the part of the variance that a forward step keeps: the noise has the variance beta": with_noise(
+            lambda a_t, a_s: (a_t / a_s) ** 0.5
+        ),
+        "at s = 0 the noise is left out: that is the loop's rule, and the step itself always adds it": with_noise(
+            lambda a_t, a_s: (1 - a_t / a_s) ** 0.5 * (a_s < 1)
+        ),
         "both noises are added: beta takes the place of beta-tilde": with_noise(
             lambda a_t, a_s: beta_tilde(a_t, a_s) ** 0.5 + (1 - a_t / a_s) ** 0.5
         ),
         "the mean is not divided by sqrt(1 - beta)": lambda x, eps, a_t, a_s, z: (
             (a_t / a_s) ** 0.5 * mean(x, eps, a_t, a_s) + (1 - a_t / a_s) ** 0.5 * z
+        ),
+        "the mean is divided by 1 - beta: the root is missing": lambda x, eps, a_t, a_s, z: (
+            mean(x, eps, a_t, a_s) / (a_t / a_s) ** 0.5 + (1 - a_t / a_s) ** 0.5 * z
+        ),
+        "eps in the mean is divided by sqrt(1 - a_s): the score is taken at x_t, where the step begins": (
+            lambda x, eps, a_t, a_s, z: (
+                (x - (1 - a_t / a_s) / (1 - a_s) ** 0.5 * eps) / (a_t / a_s) ** 0.5 + (1 - a_t / a_s) ** 0.5 * z
+            )
         ),
         "the noise is divided by sqrt(1 - beta) too: only the mean is": with_noise(
             lambda a_t, a_s: ((1 - a_t / a_s) / (a_t / a_s)) ** 0.5
@@ -196,7 +221,7 @@ check_reverse_variance = Exercise(  # answer(v, a_t, a_s) -> the variance of x_s
             beta_tilde(a_t, a_s)
         ),
         "this is beta, the variance of x_t given x_s: right for v = 1 alone": lambda v, a_t, a_s: 1 - a_t / a_s,
-        "the ratio is upside down: which of x_s and x_t has the data's variance in it most?": lambda v, a_t, a_s: (
+        "the ratio is upside down: V_s belongs above, and V_t below": lambda v, a_t, a_s: (
             (1 - a_t / a_s) * V(v, a_t) / V(v, a_s)
         ),
         "this is V_s, the variance of x_s before x_t is known": lambda v, a_t, a_s: V(v, a_s),
@@ -218,6 +243,21 @@ check_reverse_variance = Exercise(  # answer(v, a_t, a_s) -> the variance of x_s
         "this is V_s / V_t: the noise of the step, beta, is missing": lambda v, a_t, a_s: V(v, a_s) / V(v, a_t),
         "1 - a_t is the noise of the whole way: that of the step is beta": lambda v, a_t, a_s: (
             (1 - a_t) * V(v, a_s) / V(v, a_t)
+        ),
+        "1 - a_t is the noise of the whole way: in the precision of x_t, too, that of the step is beta": (
+            lambda v, a_t, a_s: 1 / (1 / V(v, a_s) + a_t / a_s / (1 - a_t))
+        ),
+        "beta-tilde holds (1 - a_s) / (1 - a_t) already: V_s / V_t takes the place of that": lambda v, a_t, a_s: (
+            beta_tilde(a_t, a_s) * V(v, a_s) / V(v, a_t)
+        ),
+        "this is the share of V_s that is left: multiply it by V_s": lambda v, a_t, a_s: (
+            between(v, a_t, a_s) / V(v, a_s)
+        ),
+        "x_s holds sqrt(a_s) x_0, so v enters V_s as a_s v, and V_t as a_t v": lambda v, a_t, a_s: (
+            (1 - a_t / a_s) * (v + 1 - a_s) / (v + 1 - a_t)
+        ),
+        "the factor of x_0 is sqrt(a), so that of its variance v is a": lambda v, a_t, a_s: (
+            (1 - a_t / a_s) * (a_s**0.5 * v + 1 - a_s) / (a_t**0.5 * v + 1 - a_t)
         ),
         "v is a variance already: no square": lambda v, a_t, a_s: between(v**2, a_t, a_s),
         "V_s holds v as well as V_t": lambda v, a_t, a_s: (1 - a_t / a_s) * (1 - a_s) / V(v, a_t),
