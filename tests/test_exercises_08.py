@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from helpers import wrong_answers
 
-from cfgedu.exercises.n08 import HIDDEN, check_drop_labels, coins, dropping, suspects
+from cfgedu.exercises.n08 import HIDDEN, check_drop_labels, check_which_rate, coins, dropping, suspects
 from cfgedu.losses import drop_labels
 from cfgedu.protocol import NULL, seeded
 from cfgedu.toy import islands
@@ -21,9 +22,9 @@ def second_batch_fails(y, p, generator):
     return drop_labels(y, p, generator)
 
 
-WRONG = {
+WRONG_MASKS = {
     "you wrote into y": in_place_on_a_view,
-    "every batch loses the same labels": lambda y, p, g: torch.where(torch.arange(len(y)) < p * len(y), NULL, y),
+    "toss new coins in every call": lambda y, p, g: torch.where(torch.arange(len(y)) < p * len(y), NULL, y),
     "one coin for the whole batch": dropping(lambda y, p, g: torch.rand(1, generator=g) > p),
     "0 is a class": dropping(null=0),
     "none left out": lambda y, p, g: y[:2],
@@ -33,12 +34,27 @@ WRONG = {
     ),
     "✗ the same share at each place": dropping(lambda y, p, g: coins(y, p * (torch.arange(len(y)) % 2 * 0.6 + 0.7), g)),
     "✗ share dropped at p_drop = 0, 0.5, 1": dropping(lambda y, p, g: coins(y, 0.2, g)),
+    "the rate is written into your function": dropping(lambda y, p, g: coins(y, 0.1, g)),
+    "what is kept must stay as it was": lambda y, p, g: torch.where(coins(y, p, g), NULL, y + 1),
+    "not the share that is kept": lambda y, p, g: torch.where(coins(y, p, g), y, NULL),
+    "The number is too small.": dropping(lambda y, p, g: torch.randint(100, y.shape, generator=g) < p),
+    "got 0.10285\n  The number is too small.": dropping(lambda y, p, g: coins(y, p / 2, g)),
 }
 
+WRONG_RATES = {
+    "the share of labels that were kept": lambda loss, cond, un: 1 - (loss - cond) / (un - cond),
+    "that is the ratio of two losses": lambda loss, cond, un: loss / un,
+    "the loss over the conditional floor": lambda loss, cond, un: loss / cond,
+    "parentheses are missing": lambda loss, cond, un: loss - (cond / un) - cond,
+    "the floors are added in the divisor": lambda loss, cond, un: (loss - cond) / (cond + un),
+}
 
-@pytest.mark.parametrize("sentence", WRONG)
-def test_a_wrong_mask(capsys, sentence):
-    assert not check_drop_labels(WRONG[sentence])
+CASES = wrong_answers((check_drop_labels, WRONG_MASKS), (check_which_rate, WRONG_RATES))
+
+
+@pytest.mark.parametrize(("check", "sentence", "answer"), CASES)
+def test_a_wrong_answer_gets_its_diagnosis(capsys, check, sentence, answer):
+    assert not check(answer)
     assert sentence in capsys.readouterr().out
 
 

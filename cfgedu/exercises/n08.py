@@ -90,8 +90,9 @@ def judge_mask(answer) -> Verdict:
         return check(
             "scatter of the number dropped in a batch of 8", varies, scatter, atol=0.1, mistakes=mistakes, reveal=True
         )
+    slips = wrong_rates(answer, y.repeat(50), rate)
     return (
-        check("share of labels dropped, p_drop = 0.2", rate, P_DROP, atol=0.012, mistakes=RATES, reveal=True)
+        check("share of labels dropped, p_drop = 0.2", rate, P_DROP, atol=0.012, mistakes=slips, reveal=True)
         and check("the same share at each place", dropped.mean(0), torch.full((BATCH,), P_DROP), atol=0.035)
         and check("scatter of the number dropped in a batch of 8", varies, scatter, atol=0.1, reveal=True)
         and coins_are_the_generators(answer, y.repeat(50))
@@ -99,7 +100,7 @@ def judge_mask(answer) -> Verdict:
 
 
 WROTE = "you wrote into y: make a new tensor, for instance with torch.where"
-SAME_COINS = "every batch loses the same labels: use the generator as it comes, without seeding it again"
+SAME_COINS = "every batch loses the same labels: toss new coins in every call, with the generator as it comes"
 ONE_COIN = "one coin for the whole batch: draw one for each label, torch.rand(y.shape)"
 SAME_NUMBER = "every batch loses the same number of labels: each label needs a coin of its own"
 OWN_COINS = "the coins come from somewhere else: pass generator=generator to torch.rand"
@@ -110,9 +111,10 @@ SCALED = "that is nn.Dropout, which sets numbers to 0 and scales the others: a l
 MASK = "that is the mask; use it to put NULL in place of the labels it picks"
 PAST = "what is dropped must become NULL = -1; 3 is one past the last class"
 ZERO = "what is dropped must become NULL = -1; 0 is a class"
+ROWS = "those are rows of the table: the network itself adds 1 to a label, so labels stay as they are and NULL is -1"
 CHANGED = "what is dropped must become NULL = -1, and what is kept must stay as it was"
 OTHER_SIZE = "a label for each row is asked for, none left out: what is dropped stays in its place, as NULL"
-INVERTED = "the mask is inverted: p_drop is the share that is dropped, so compare with <"
+INVERTED = "the mask is inverted: p_drop is the share that is dropped, not the share that is kept"
 NORMAL = "the coins are randn, normal; a probability needs rand, uniform on [0, 1)"
 NORMAL_INVERTED = "the coins are randn, and the mask is inverted"
 RATES = {
@@ -145,17 +147,35 @@ def require_labels(got, y) -> None:
 
 def foreign_labels(got: Tensor, given: Tensor) -> str:
     """What those put in the place of NULL who did not put NULL."""
-    if (got == K).any():
-        return PAST
     changed = got[(got != NULL) & (got != given)]
-    return ZERO if not (got == NULL).any() and not changed.any() else CHANGED
+    if (got == NULL).any():
+        return CHANGED
+    if (changed == K).all():
+        return PAST
+    if not changed.any():
+        return ZERO
+    return ROWS if ((got == 0) | (got == given + 1)).all() else CHANGED
+
+
+def wrong_rates(answer, y, rate: float) -> dict[str, float]:
+    """RATES, but "nothing" and "everything" to the letter; and a rate that stays where it is whatever p_drop is."""
+    slips = {mistake: value for mistake, value in RATES.items() if value not in (0, 1) or value == rate}
+    wrong = 0.05 < rate < 1 and abs(rate - P_DROP) > 0.012
+    if wrong and all(abs(share - rate) < 0.06 for share in shares(answer, y, (0.5, 1.0))):
+        slips[WRITTEN_IN] = rate
+    return slips
+
+
+def shares(answer, y, rates) -> list[float]:
+    """What is dropped of the labels y, at each of the rates."""
+    return [float((asked(answer, y, p, seed=5)[0] == NULL).double().mean()) for p in rates]
 
 
 def coins_are_the_generators(answer, y) -> Verdict:
     """What the mean does not show: whose coins they are, and the ends of the range."""
     again = [asked(answer, y, 0.5, seed=4)[0] for _ in range(2)]
     apart = float((again[0] != again[1]).double().mean())
-    ends = [float((asked(answer, y, p, seed=5)[0] == NULL).double().mean()) for p in (0.0, 0.5, 1.0)]
+    ends = shares(answer, y, (0.0, 0.5, 1.0))
     return check(
         "labels that differ between two calls with equal generators",
         apart,
@@ -187,6 +207,7 @@ check_drop_labels = Exercise(
         MASK: coins,
         PAST: dropping(null=K),
         ZERO: lambda y, p, g: y * ~coins(y, p, g),
+        ROWS: lambda y, p, g: torch.where(coins(y, p, g), 0, y + 1),
         CHANGED: lambda y, p, g: torch.where(coins(y, p, g), NULL, y.clamp(min=1)),
         OTHER_SIZE: lambda y, p, g: y[~coins(y, p, g)],
         INVERTED: dropping(lambda y, p, g: torch.rand(y.shape, generator=g) > p),
@@ -232,7 +253,11 @@ check_which_rate = Exercise(
         ),
         "divide by the gap between the floors, not by the conditional one": lambda loss, cond, un: (loss - cond) / cond,
         "that is the ratio of two losses: subtract the conditional floor first": lambda loss, cond, un: loss / un,
-        "the floor was subtracted above and not below: the gap is floor_un - floor_cond": (
+        "the loss over the conditional floor is the ratio of two losses: subtract that floor first": (
+            lambda loss, cond, un: loss / cond
+        ),
+        "parentheses are missing: / comes before -": lambda loss, cond, un: loss - cond / un - cond,
+        "the floors are added in the divisor: the gap is floor_un - floor_cond": (
             lambda loss, cond, un: (loss - cond) / (un + cond)
         ),
         "the fraction is upside down": lambda loss, cond, un: (un - cond) / (loss - cond),
