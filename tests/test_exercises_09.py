@@ -2,7 +2,7 @@
 
 import torch
 
-from cfgedu.exercises.n09 import INVERTED, SECOND, awake, check_ignores_label
+from cfgedu.exercises.n09 import INVERTED, SECOND, awake, check_guess_leaky_share, check_ignores_label
 
 
 def hurried(net, x, t):
@@ -70,3 +70,8 @@ def test_the_network_that_the_answer_gets_is_the_one_that_is_compared(capsys):
 def test_an_answer_that_raises_shows_its_line(capsys):
     assert not check_ignores_label(lambda net, x, t: net.pair(x, t))
     assert "TypeError" in capsys.readouterr().out
+
+
+def test_a_leaky_twin_may_be_guessed_to_draw_its_class_always_but_not_a_fifth_of_the_time(capsys):
+    assert check_guess_leaky_share(1)
+    assert not check_guess_leaky_share(0.2)
