@@ -89,6 +89,26 @@ def invariance(labels=constant, wake=awake, head=0, same=torch.equal) -> Callabl
     return ignores_label
 
 
+def woken_anew(net, x, t):
+    """Each label asks another network: every copy is filled with random numbers of its own."""
+    generator = seeded(0)
+    un = []
+    for y in constant(net, t):
+        copy = deepcopy(net)
+        for p in copy.parameters():
+            if not p.any():
+                p.data.normal_(generator=generator)
+        un.append(copy.pair(x, t, y)[0])
+    return all(torch.equal(un[0], other) for other in un)
+
+
+def by_one_row(net, x, t):
+    """One row asks for another label, and no row of the prediction may change."""
+    net, y = awake(net), torch.full_like(t, NULL)
+    un = [net.pair(x, t, torch.where(torch.arange(len(t)) == 0, k, y))[0] for k in range(NULL, net.K)]
+    return all(torch.equal(un[0], other) for other in un)
+
+
 def by_largest_change(net, x, t):
     net = awake(net)
     un = torch.stack([net.pair(x, t, y)[0] for y in constant(net, t)])
@@ -102,18 +122,22 @@ def by_bytes(net, x, t):
 
 ALWAYS = "your test says the same of every twin, leaky or not: a test must be able to fail, and to pass"
 INVERTED = "your test is the wrong way round: True is for a twin whose first prediction does not change"
-SECOND = "you compared the second prediction: that one is conditional, and should change with y"
+SECOND = "you compared the second prediction, alone or with the first: it is conditional, and should change with y"
 TOUCHED = "fill in a copy (deepcopy): a test must leave what it tests as it was"
 DEAF = "that a conditional head ignores the label is another fault; this test is about the unconditional one"
+ANEW = "you wake the network anew for each label: fill one copy, and ask that one for all of them"
 ASLEEP = "a new network predicts 0 whatever it is asked: fill the layers that are zero, in a copy, first"
 LEAKS = {  # how the label gets into the trunk: (the leak, what a test that misses it probably does)
     "each label moves the trunk": (lambda y: y, "the first of the two predictions must not change when y alone does"),
-    "a leak of one class": (lambda y: y == K - 1, "you compare some labels only: try each of 0..K-1"),
+    "a leak of one class": (
+        lambda y: y == K - 1,
+        "one class alone may leak: compare each of 0..K-1, and let a single difference be enough",
+    ),
     "a leak of NULL": (lambda y: y == NULL, "you never ask with NULL = -1: eps_un must be the same then, too"),
     "a leak of 1e-9": (lambda y: 1e-9 * y, "allclose forgives small leaks; the claim is exact, so use torch.equal"),
     "a leak through the batch": (
         lambda y: y.double().mean().expand(len(y)),
-        "you shuffle labels or change one row among many: compare batches in which every row asks for the same label",
+        "your batches hold the same labels in other orders: compare batches in which every row asks for the same label",
     ),
 }
 MISSES = {name: mistake for name, (_, mistake) in LEAKS.items()}
@@ -134,17 +158,25 @@ def judge_ignores_label(answer: Callable) -> Verdict:
         return check("the invariance test", late, True)
     after = net.state_dict()
     touched = any(not torch.equal(after[name], before[name]) for name in before)
-    deaf, asleep = says(Deaf, 2), says(partial(Twin, LEAKS["each label moves the trunk"][0]), 4, trained=False)
+    plain = "each label moves the trunk"
+    deaf, new = says(Deaf, 2), says(Twin, 4, trained=False)
+    asleep = says(partial(Twin, LEAKS[plain][0]), 4, trained=False)
     caught = {name: says(partial(Twin, leak), 3) for name, (leak, _) in LEAKS.items()}
-    if all(bool(said) == bool(late) for said in (deaf, asleep, *caught.values())):
+    if all(bool(said) == bool(late) for said in (deaf, new, asleep, *caught.values())):
         raise Unfit(ALWAYS)
-    if not (late or deaf) and asleep and all(caught.values()):
+    if not (late or deaf) and caught[plain]:  # whatever else is wrong with it
         raise Unfit(INVERTED)
     verdicts = [
-        check("a late-fusion twin passes", late, True, mistakes={SECOND: False}),
+        check("a late-fusion twin passes", late, True, mistakes={SECOND: False} if deaf else {}),
         check("its weights are untouched", touched, False, mistakes={TOUCHED: True}),
-        check("a twin that ignores y everywhere passes", deaf, True, mistakes={DEAF: False}),
+        check("a twin that ignores y everywhere passes", deaf, True, mistakes={DEAF: False} if late else {}),
         *(check(f"{name} is caught", caught[name], False, mistakes={MISSES[name]: True}) for name in LEAKS),
+        check(
+            "an untrained late-fusion twin passes",
+            new,
+            True,
+            mistakes={ANEW if late else SECOND: False} if deaf else {},
+        ),
         check("a leak in an untrained twin is caught", asleep, False, mistakes={ASLEEP: True}),
     ]
     return Verdict(all(verdicts))
@@ -152,7 +184,7 @@ def judge_ignores_label(answer: Callable) -> Verdict:
 
 check_ignores_label = Exercise(  # answer(net, x (B,2), t (B,)) -> True where pair(x, t, y)[0] is the same for every y
     name="the invariance test",
-    right=(invariance(), by_largest_change, by_bytes),
+    right=(invariance(), by_largest_change, by_bytes, by_one_row),
     wrong={
         ALWAYS: lambda net, x, t: True,
         INVERTED: lambda net, x, t: not invariance()(net, x, t),
@@ -163,6 +195,7 @@ check_ignores_label = Exercise(  # answer(net, x (B,2), t (B,)) -> True where pa
         MISSES["a leak of 1e-9"]: invariance(same=torch.allclose),
         MISSES["a leak through the batch"]: invariance(labels=shuffled),
         MISSES["each label moves the trunk"]: lambda net, x, t: not torch.equal(*net.pair(x, t, torch.zeros_like(t))),
+        ANEW: woken_anew,
         ASLEEP: invariance(wake=lambda net: net),
         DEAF: lambda net, x, t: (
             invariance()(net, x, t) and not torch.equal(*(awake(net).pair(x, t, y)[1] for y in constant(net, t)[1:3]))
@@ -193,20 +226,26 @@ def film_pair(
     added=False,
     heads=0,
     outlets=0,
+    trunk=True,
+    halves=lambda row: row.chunk(2, dim=1),
+    told=False,
+    where=where_labelled,
 ):
     """The right answer, with room for one mistake each: where the label enters, which head and outlet make what."""
 
     def pair(net, film, x, t, y):
-        c, (scale, shift) = net.time(t), film(row(y)).chunk(2, dim=1)
+        c, (scale, shift) = net.time(t), halves(film(row(y)))
+        c_trunk = c + net.label(y + 1) if told else c
         head_un, head_cond = ((net.head_un, net.head_cond), (net.head_cond, net.head_un), (net.head_un,) * 2)[heads]
         outlet_un, outlet_cond = ((net.outlet_un, net.outlet_cond), (net.outlet_cond, net.outlet_un))[outlets]
         h = net.inlet(x)
-        h = net.trunk(change(h, scale, shift) if place == "before" else h, c)
+        h = net.trunk(change(h, scale, shift) if place == "before" else h, c_trunk) if trunk else h
         seen = change(h, scale, shift) if place in ("head", "both") else h
         eps_un = outlet_un(head_un(seen if place == "both" else h, c))
-        told = head_cond(seen, c + net.label(y + 1) if added else c)
-        eps_cond = outlet_cond(change(told, scale, shift) if place == "after" else told)
-        return eps_un, where_labelled(y, eps_cond, eps_un) if null else eps_cond
+        c_cond = c + net.label(y + 1) if added else c
+        out = head_cond(seen, change(c, scale, shift) if place == "condition" else c_cond)
+        eps_cond = outlet_cond(change(out, scale, shift) if place == "after" else out)
+        return eps_un, where(y, eps_cond, eps_un) if null else eps_cond
 
     return pair
 
@@ -237,8 +276,20 @@ check_film_pair = Exercise(  # answer(net, film, x (B,2), t (B,), y (B,)) -> (ep
         "both heads read the modulated h: the label must enter the conditional head only": film_pair("both"),
         "both heads read the modulated h, and NULL rows differ in them": film_pair("both", null=False),
         "the label enters before the trunk, which both heads share": film_pair("before"),
+        "the trunk is told the label, as in LeakyTwin: here it must not be": film_pair(told=True),
+        "LeakyTwin is kept, with film added to it: here c is the time alone, in all three": film_pair(
+            told=True, added=True
+        ),
+        "the heads read inlet(x): the trunk, which both share, comes first": film_pair(trunk=False),
+        "c is modulated: it is h that film changes": film_pair("condition"),
         "h is modulated after the head has run: the head has to read the modulated h": film_pair("after"),
         "eps_cond must be eps_un in the rows where y is NULL (where_labelled does it)": film_pair(null=False),
+        "the rows are exchanged: where_labelled(y, a, b) takes a where there is a label": film_pair(
+            where=lambda y, a, b: where_labelled(y, b, a)
+        ),
+        "scale and shift are the two halves of a row, not its even and odd places": film_pair(
+            halves=lambda row: (row[:, ::2], row[:, 1::2])
+        ),
         "film has a row for NULL: label y is at row y + 1": film_pair(row=lambda y: y.clamp_min(0)),
         "h is multiplied by 1 + scale: a scale of 0 changes nothing": film_pair(change=lambda h, a, b: a * h + b),
         "the shift is added last: multiply h by 1 + scale first": film_pair(change=lambda h, a, b: (h + b) * (1 + a)),
@@ -267,6 +318,14 @@ check_fork_costs = Exercise(  # answer(f) -> (weights of a twin / of one network
         "the trunk is shared: it is f that is counted once, and 1 - f twice": lambda f: (1 + f, (1 + f) / 2),
         "time against the doubled batch, which runs everything twice: divide by 2": lambda f: (2 - f, 2 - f),
         "f / 2 is the part of the time that is saved: asked for is what remains": lambda f: (2 - f, f / 2),
+        "that is how many times faster the twin is: asked for is its fraction of the time": lambda f: (
+            2 - f,
+            2 / (2 - f),
+        ),
+        "of the two runs of the trunk one is saved, which is f / 2 of the doubled batch's time": lambda f: (
+            2 - f,
+            1 - f,
+        ),
         "the doubled batch has one network's weights: divide the time alone by 2": lambda f: (1 - f / 2, 1 - f / 2),
         "that is two whole networks: the trunk is there once, and runs once": lambda f: (2.0, 1.0),
         "the two are the other way round: weights first, then time": lambda f: (1 - f / 2, 2 - f),
@@ -286,13 +345,13 @@ check_guess_lower_loss = Guess(
         "late fusion": "Both heads of the leaky twin can use the label, and under a squared error more information is "
         "never worse.",
         "leaky": "",
-        "neither": "They differ by one line, but that line lets one head more see the label.",
+        "neither": "They differ by one line, but that line lets one more head see the label.",
     },
     why="A trunk that knows the label lowers the loss of the head that should not know it.",
 )
 check_guess_leaky_share = Guess(
     name="the leaky twin's share of class 2 at r = 0",
     right=0.87,
-    near=0.12,
+    near=0.14,
     why="Its 'unconditional' head knows what is asked for, so r = 0 draws nearly what r = 1 draws.",
 )
