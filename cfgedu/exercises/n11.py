@@ -82,6 +82,11 @@ def plain_average(net):
     return lambda x, t, y: torch.stack([net(x, t, torch.full_like(y, k)) for k in range(K)]).mean(0)
 
 
+def mean_of_samples(net, schedule, x_T, steps):
+    asked = [torch.full((len(x_T),), k) for k in range(K)]
+    return torch.stack([sample(ddim_step, net, schedule, x_T, y, steps) for y in asked]).mean(0)
+
+
 same_pictures = Exercise(
     name="unconditional samples",
     right=(
@@ -96,6 +101,7 @@ same_pictures = Exercise(
         "every row got a class of its own: that is a conditional sample of each": drawn(lambda B: torch.arange(B) % K),
         "the plain average of the ten conditional predictions: s_un weights them by p(y given x_t), and the network "
         "has learned the result under NULL": drawn(nothing, plain_average),
+        "the mean of ten samples, one of each class, is a mean picture and no sample: ask for NULL": (mean_of_samples),
         "the number of steps is an argument: you left it out, and `sample` takes 50": drawn(
             nothing, steps=lambda n: 50
         ),
@@ -153,6 +159,12 @@ check_expected_accuracy = Exercise(  # answer(shares (K,), y (N,)) -> the accura
         "at r = 0 the digits do not depend on the label, so they cannot all fit it": lambda shares, y: 1.0,
         "chance is not nothing: a digit that ignores the label fits it now and then": lambda shares, y: 0.0,
         "that sums over the labels: divide by how many there are": lambda shares, y: shares[y].sum(),
+        "divide by the number of labels asked for, not by the number of classes": lambda shares, y: (
+            shares[y].sum() / len(shares)
+        ),
+        "that is the best that any order of the labels could reach; at r = 0 digit and label meet by chance": (
+            lambda shares, y: torch.minimum(shares, y.bincount(minlength=len(shares)) / len(y)).sum()
+        ),
         "every label counts as often as it is asked for: you counted each kind once": lambda shares, y: shares[
             y.unique()
         ].mean(),
@@ -223,7 +235,15 @@ same_grid = Exercise(
     wrong={
         "r and noise are crossed: a row has one r, so repeat_interleave it": grid(lambda scales, C: scales.repeat(C)),
         "noise and labels are crossed: repeat both in the same way": grid(labels=DOWN["labels"]),
+        "labels and noise are crossed: the labels start again with each row, and so must the noises": grid(x=DOWN["x"]),
         "the noises vary down the rows, where they should vary along the columns": grid(**DOWN),
+        "the batch runs down the columns: its shape is (C, R, ...), and the two axes have to be swapped": grid(
+            lambda scales, C: scales.repeat(C), **DOWN
+        ),
+        "every column got the first noise: each has its own": grid(
+            x=lambda x_T, R: x_T[:1].repeat(R * len(x_T), 1, 1, 1)
+        ),
+        "the scales play no part: that is the conditional prediction in every row": grid(guide=lambda net, r: net),
         "you read the scale as Ho and Salimans' w = r - 1": scaled(lambda r: r + 1),
         "the two predictions are swapped: r = 1 has to give the conditional one": scaled(lambda r: 1 - r),
         "there is a threshold at r > 1: below it the formula holds too": scaled(lambda r: torch.where(r > 1, r, 1.0)),
