@@ -125,6 +125,7 @@ def test_the_diagnosis(capsys):
     assert "NaN" in said(capsys, [float("nan"), 1.0], expected)
     assert "the sign is the wrong way round" in said(capsys, -expected, expected)
     assert "a constant factor of 3" in said(capsys, 3 * expected, expected)
+    assert "factor" not in said(capsys, expected * (1 + 2e-5), expected)  # rounded, the factor is 1
     assert "The largest difference is 2." in said(capsys, [1.0, 0.0], expected)
     assert "whole trajectory" in said(capsys, [[0.0, 0.0], [1.0, -2.0]], expected)
 

@@ -111,7 +111,9 @@ def factor_in_words(pairs: list[tuple], atol: float) -> str:
             return ""
         factors.add(f"{factor:.4g}")
     [factor] = factors if len(factors) == 1 else [""]
-    return phrase("The answer is right up to a constant factor of {factor}.", factor=factor) if factor else ""
+    if factor in ("", "1", "-1"):
+        return ""
+    return phrase("The answer is right up to a constant factor of {factor}.", factor=factor)
 
 
 def shown(got: Mapping[str, Numbers], expected: Mapping[str, Numbers], place: str, truths: bool = False) -> str:
