@@ -10,7 +10,7 @@ from helpers import wrong_answers
 from cfgedu.exercises.loops import LEVELS, NOISE, ORDER, TOLD, by_index, found, loop
 from cfgedu.exercises.n04 import check_beta_step, check_ddim_as_euler, check_loop, check_reverse_variance
 from cfgedu.protocol import seeded
-from cfgedu.samplers import ddpm_step, trajectory
+from cfgedu.samplers import ddim_step, ddpm_step, trajectory
 from cfgedu.schedule import linear
 from cfgedu.toy import oracle
 
@@ -52,6 +52,7 @@ def spread(v, a):
 WRONG_EULER = {
     "here a is outside the root": in_sigma(to_u, lambda a: sqrt(1 - a) / a, sqrt),
     "1 - a / a is 0": in_sigma(to_u, lambda a: sqrt(1 - a / a), sqrt),
+    "the step in sigma is missing": lambda x, eps, a_t, a_s, z: sqrt(a_s) * to_u(x, a_t),
     "the roots are missing, at the beginning and at the end": in_sigma(
         lambda x, a: x / a, noise_to_signal, lambda a: a
     ),
@@ -60,13 +61,15 @@ WRONG_EULER = {
 }
 WRONG_BETA = {
     "the noise has the variance beta": beta_step(deviation=lambda a_t, a_s: sqrt(a_t / a_s)),
-    "that is the loop's rule": beta_step(deviation=lambda a_t, a_s: sqrt(1 - a_t / a_s) if a_s < 1 else 0.0),
+    "that is for the loop to do": beta_step(deviation=lambda a_t, a_s: sqrt(1 - a_t / a_s) if a_s < 1 else 0.0),
     "the mean is divided by 1 - beta": beta_step(divisor=lambda alpha: alpha),
     "the score is taken at x_t": beta_step(eps_over=lambda a_t, a_s: sqrt(1 - a_s)),
 }
 WRONG_VARIANCES = {
-    "V_s belongs above, and V_t below": lambda v, a_t, a_s: (1 - a_t / a_s) * spread(v, a_t) / spread(v, a_s),
-    "in the precision of x_t, too": lambda v, a_t, a_s: 1 / (1 / spread(v, a_s) + (a_t / a_s) / (1 - a_t)),
+    "V_s is the numerator, V_t the denominator": lambda v, a_t, a_s: (1 - a_t / a_s) * spread(v, a_t) / spread(v, a_s),
+    "the precision of x_t holds that of one step": lambda v, a_t, a_s: (
+        1 / (1 / spread(v, a_s) + (a_t / a_s) / (1 - a_t))
+    ),
     "beta-tilde holds": variance(lambda v, a: (1 - a) * spread(v, a), lambda v, a: (1 - a) * spread(v, a)),
     "this is the share of V_s": lambda v, a_t, a_s: 1 - a_t / a_s * spread(v, a_s) / spread(v, a_t),
     "v enters V_s as a_s v": variance(lambda v, a: v + 1 - a, lambda v, a: v + 1 - a),
@@ -88,6 +91,15 @@ def test_right_answers_in_a_learners_own_way():
     assert check_reverse_variance(variance(spread, spread))
 
 
+def test_the_beta_step_may_take_its_levels_in_float32():
+    def step(x, eps, a_t, a_s, z):
+        a_t, a_s = a_t.float(), a_s.float()
+        beta = 1 - a_t / a_s
+        return (x - beta / (1 - a_t).sqrt() * eps) / (1 - beta).sqrt() + beta.sqrt() * z
+
+    assert check_beta_step(step)
+
+
 def said(capsys, answer):
     check_loop(answer)
     return capsys.readouterr().out
@@ -97,6 +109,29 @@ def test_the_loop_as_it_was_found_is_named_with_both_bugs_that_show(capsys):
     out = said(capsys, found)
     assert f"{MISSING}; {list(TOLD)[1]}." in out
     assert "The shapes differ" not in out
+
+
+@pytest.mark.parametrize("order", [order for order in ORDER if order])
+def test_a_wrong_order_of_the_times_is_named_at_every_look(capsys, order):
+    assert said(capsys, loop(order=order)).count(f"Likely mistake: {order}.") == 3
+
+
+def test_the_last_step_missing_and_no_noise_in_the_one_before_is_no_first_step_missing(capsys):
+    def half_mended(step, model, schedule, x, y, times):
+        a = schedule.alpha_bar.tolist()
+        for i in range(len(times) - 2):
+            t, s = times[i], times[i + 1]
+            z = torch.randn_like(x) if i < len(times) - 3 else torch.zeros_like(x)
+            x = step(x, model(x, torch.full_like(y, t), y), a[t], a[s], z)
+        return x
+
+    out = said(capsys, half_mended)
+    assert MISSING in out
+    assert "the first step is missing" not in out
+
+
+def test_a_model_told_s_and_never_0_ends_nowhere_near_the_point(capsys):
+    assert said(capsys, loop(told=list(TOLD)[1])).count("The largest difference") == 2
 
 
 @pytest.mark.parametrize("told", TOLD)
@@ -151,13 +186,22 @@ def test_what_is_no_end_of_a_walk_is_named(capsys):
 
 
 def test_the_found_loop_has_the_bugs_that_the_exercise_tells_of():
-    """With DDIM-like steps and with noise at the end: only with all three mended is the oracle's point reached."""
+    """With DDPM, whose last noise is 0, and with DDIM the oracle's point is reached as soon as two are mended."""
     x_T, x0 = torch.randn(2, 100, 2, generator=seeded(0), dtype=torch.float64)
     y, schedule = torch.zeros(100, dtype=torch.long), linear()
     bugs = {"told": list(TOLD)[1], "order": MISSING}
     for mended in ({}, {"told": ""}, {"order": ""}, {"told": "", "order": ""}):
-        end = loop(**(bugs | mended))(ddpm_step, oracle(schedule, x0), schedule, x_T, y, schedule.grid(20))
-        assert bool((end - x0).abs().max() < 1e-9) == (len(mended) == 2)
+        for step, small in ((ddpm_step, 1e-9), (ddim_step, 1e-12)):
+            run = loop(**(bugs | {"noise": list(NOISE)[1]} | mended))
+            end = run(step, oracle(schedule, x0), schedule, x_T, y, schedule.grid(20))
+            assert bool((end - x0).abs().max() < small) == (len(mended) == 2)
+
+
+def test_the_last_step_added_first_asks_the_oracle_about_0():
+    x_T, x0 = torch.randn(2, 100, 2, generator=seeded(0), dtype=torch.float64)
+    run, schedule = loop(told=list(TOLD)[2], noise=list(NOISE)[1]), linear()
+    end = run(ddim_step, oracle(schedule, x0), schedule, x_T, torch.zeros(100, dtype=torch.long), schedule.grid(20))
+    assert not bool(torch.isfinite(end).any())
 
 
 def test_the_reverse_variance_is_the_one_measured():
