@@ -38,3 +38,60 @@ def test_drawn_times_make_the_plain_loss_unweighted_dsm():
     unweighted = [(each / (1 - a[1:])).mean() for each in (loss, other)]
     drawn = [(p * each).sum() for each in (loss, other)]
     assert float(drawn[0] / drawn[1]) == pytest.approx(float(unweighted[0] / unweighted[1]), rel=1e-9)
+
+
+def gaussian_pairs(v, a):
+    """x_t, eps, x_0 and the target of the v loss, for data N(0, v)."""
+    eps, x0 = torch.randn(2, 400_000, generator=seeded(4), dtype=torch.float64)
+    x0 = v**0.5 * x0
+    return a**0.5 * x0 + (1 - a) ** 0.5 * eps, eps, x0, a**0.5 * eps - (1 - a) ** 0.5 * x0
+
+
+def explained(x, z):
+    return float((x * z).mean() ** 2 / x.square().mean())
+
+
+@pytest.mark.parametrize(("v", "a"), [(0.3, 0.6), (2.0, 0.2)])
+def test_the_explained_part_of_the_v_target_is_told_from_1_minus_the_floor(v, a, capsys):
+    x, *_, target = gaussian_pairs(v, a)
+    [part] = [wrong for said, wrong in check_v_floor.wrong.items() if "the target that x_t explains" in said]
+    assert explained(x, target) == pytest.approx(float(part(v, level(a))), abs=0.005)
+    assert not check_v_floor(part)
+    assert "x_t explains" in capsys.readouterr().out
+    assert not check_v_floor(lambda v, a: 1 - check_v_floor.right[0](v, a))
+    assert "1 minus the floor" in capsys.readouterr().out
+
+
+def test_the_floors_of_eps_and_x0_add_up_to_that_of_v_without_factors(capsys):
+    """So the diagnosis speaks of the factors a and 1 - a alone: with them, the errors' covariance is missing."""
+    v, a = 0.3, 0.6
+    x, eps, x0, target = gaussian_pairs(v, a)
+    floors = [float(z.square().mean()) - explained(x, z) for z in (eps, x0, target)]
+    assert floors[0] + floors[1] == pytest.approx(floors[2], rel=0.01)
+    assert not check_v_floor(lambda v, a: (a * a * v + (1 - a) * (1 - a) * v) / (a * v + 1 - a))
+    assert "one error fixes the other" in capsys.readouterr().out
+
+
+def test_the_covariance_of_x_t_and_the_v_target_is_the_one_that_is_said():
+    v, a = 0.3, 0.6
+    x, *_, target = gaussian_pairs(v, a)
+    assert float((x * target).mean()) == pytest.approx((a * (1 - a)) ** 0.5 * (1 - v), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "said"),
+    [
+        (check_x0_weight, lambda a: -((a / (1 - a)) ** 0.5), "between the errors, with its sign"),
+        (check_x0_weight, lambda a: -(((1 - a) / a) ** 0.5), "from an error in eps to one in x_0, with its sign"),
+        (check_v_floor, lambda v, a: v, "spread of the target"),
+        (
+            check_times,
+            lambda a: (b := (1 - a[1:] / a[:-1]) * a[:-1] / a[1:] / (1 - a[1:])) / b.sum(),
+            "likelihood bound",
+        ),
+        (check_times, lambda a: check_times.right[0](a) / (len(a) - 1), "once too often"),
+    ],
+)
+def test_plausible_answers_get_their_sentence(exercise, answer, said, capsys):
+    assert not exercise(answer)
+    assert said in capsys.readouterr().out

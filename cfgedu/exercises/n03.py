@@ -25,6 +25,12 @@ check_x0_weight = Exercise(  # answer(a) -> the weight w for which w (x0_hat - x
         "that is the factor from an error in eps to one in x_0: turn it round, and square it": lambda a: (
             ((1 - a) / a) ** 0.5
         ),
+        "that is the factor between the errors, with its sign: the loss has its square": lambda a: (
+            -((a / (1 - a)) ** 0.5)
+        ),
+        "that is the factor from an error in eps to one in x_0, with its sign: turn it round, and square it": (
+            lambda a: -(((1 - a) / a) ** 0.5)
+        ),
         "1 - a is the weight between the score and eps": lambda a: 1 - a,
         "1 / (1 - a) forgets that x_0 is multiplied by sqrt(a) in x_t": lambda a: 1 / (1 - a),
         "a forgets that eps is multiplied by sqrt(1 - a) in x_t": lambda a: a,
@@ -32,7 +38,7 @@ check_x0_weight = Exercise(  # answer(a) -> the weight w for which w (x0_hat - x
         "no weight at all: the two losses agree at a = 0.5 only, where signal and noise are equally strong": lambda a: (
             a**0
         ),
-        "this adds two weights, 1 / a and 1 / (1 - a): solve x_t = sqrt(a) x_0 + sqrt(1 - a) eps for x_0": lambda a: (
+        "a is on the wrong side of the fraction line: solve x_t = sqrt(a) x_0 + sqrt(1 - a) eps for x_0": lambda a: (
             1 / (a * (1 - a))
         ),
     },
@@ -71,12 +77,20 @@ check_v_floor = Exercise(  # answer(v, a) -> the floor of the v loss, per dimens
         "this is the variance of the target itself: the best prediction takes some of it away": lambda v, a: (
             a + (1 - a) * v
         ),
-        "the floors of eps and x_0 do not add up: at a given x_t one error fixes the other": lambda v, a: (
-            (a**2 + (1 - a) ** 2) * v / variance(v, a)
+        "a and 1 - a times the floors of eps and x_0 leaves out that, at a given x_t, one error fixes the other": (
+            lambda v, a: (a**2 + (1 - a) ** 2) * v / variance(v, a)
         ),
-        "this is the variance of the data: seeing x_t takes some of it away": lambda v, a: v * a**0,
+        "this is the variance of the data: the floor is the spread of the target, at a given x_t": lambda v, a: (
+            v * a**0
+        ),
         "upside down: without any variance of the data there is nothing to guess": lambda v, a: variance(v, a) / v,
-        "this is what is explained, and the floor is what is left": lambda v, a: 1 - v / variance(v, a),
+        "this is 1 minus the floor: give the floor itself": lambda v, a: 1 - v / variance(v, a),
+        "this is the part of the target that x_t explains: the floor is the part that it leaves": lambda v, a: (
+            a * (1 - a) * (1 - v) ** 2 / variance(v, a)
+        ),
+        "the target subtracts x_0: its covariance with x_t is sqrt(a (1 - a)) (1 - v), not (1 + v)": lambda v, a: (
+            a + (1 - a) * v - a * (1 - a) * (1 + v) ** 2 / variance(v, a)
+        ),
         "this is the part of eps that x_t explains: find what it leaves, and of the target": lambda v, a: (
             (1 - a) / variance(v, a)
         ),
@@ -123,8 +137,12 @@ check_times = Exercise(  # answer(alpha_bar) -> p (T,), entry i for t = i + 1: t
         "this makes the sum of the squares 1: make the sum of the probabilities 1": lambda a: (
             1 / (1 - a[1:]) / (1 / (1 - a[1:])).norm()
         ),
-        "1 / a grows with t: the weight follows the noise, and is largest where it is smallest": lambda a: shares(
-            1 / a[1:]
+        "1 / a grows with t: the weight must be largest where the noise is smallest": lambda a: shares(1 / a[1:]),
+        "this is the weight of the likelihood bound: the weight of unweighted DSM is 1 / (1 - a)": lambda a: shares(
+            (a[:-1] / a[1:] - 1) / (1 - a[1:])
+        ),
+        "divided by T once too often: the sum of the weights makes them probabilities": lambda a: (
+            shares(1 / (1 - a[1:])) / (len(a) - 1)
         ),
         "back to front: entry 0 is t = 1, where the noise is smallest": lambda a: shares(1 / (1 - a[1:])).flip(0),
         "t = 0 is among the times: one too many, and a division by zero": lambda a: shares(1 / (1 - a)),
