@@ -29,7 +29,7 @@ def every_level(net, schedule, x_T, steps):
 
 
 WRONG_SAMPLES = {
-    "is a mean picture and no sample": mean_picture,
+    "is a mean picture, not a sample": mean_picture,
     "draw no label by chance": labels_by_chance,
     "That is the whole trajectory": every_level,
 }
@@ -91,6 +91,29 @@ def columns(x_0, R, C):
     return x_0.unflatten(0, (C, R)).transpose(0, 1)
 
 
+def in_halves(net, schedule, x_T, y, scales, steps):
+    """Two calls of sample, the second for the second half of the scales."""
+    return torch.cat(
+        [in_one_call(each, again, again, rows)(net, schedule, x_T, y, part, steps) for part in scales.chunk(2)]
+    )
+
+
+def model_in_chunks(net, schedule, x_T, y, scales, steps):
+    """One call of sample; the model asks the network, by name, for half of the batch at a time."""
+
+    def half(x, t, y, r):
+        un, cond = net(x, t=t, y=torch.full_like(y, NULL)), net(x, t=t, y=y)
+        return un + r[:, None, None, None] * (cond - un)
+
+    def model(x, t, y):
+        parts = zip(*(part.chunk(2) for part in (x, t, y, r)), strict=True)
+        return torch.cat([half(*part) for part in parts])
+
+    R, C = len(scales), len(x_T)
+    r = each(scales, C)
+    return rows(sample(ddim_step, model, schedule, again(x_T, R), again(y, R), steps), R, C)
+
+
 def without_guidance(net, schedule, x_T, y, scales, steps):
     row = sample(ddim_step, net, schedule, x_T, y, steps)
     return torch.stack([row] * len(scales))
@@ -98,10 +121,11 @@ def without_guidance(net, schedule, x_T, y, scales, steps):
 
 WRONG_GRIDS = {
     "and so must the noises": in_one_call(each, each, again, rows),
-    "repeat both in the same way": in_one_call(each, again, each, rows),
-    "the two axes have to be swapped": in_one_call(again, each, each, rows),
+    "and so must the labels": in_one_call(each, again, each, rows),
+    "then swap the two axes": in_one_call(again, each, each, rows),
     "every column got the first noise": in_one_call(each, lambda x, R: again(x[:1], R * len(x)), again, rows),
     "the scales play no part": without_guidance,
+    "`sample` ran more than once": in_halves,
 }
 
 # ---------------------------------------------------------------- tests
@@ -125,6 +149,7 @@ RIGHT = (
     (check_unconditional, one_after_the_other),
     (check_expected_accuracy, lambda shares, y: frequencies(shares, y) @ shares),
     (check_grid, in_one_call(again, each, each, columns)),
+    (check_grid, model_in_chunks),
 )
 
 

@@ -101,7 +101,7 @@ same_pictures = Exercise(
         "every row got a class of its own: that is a conditional sample of each": drawn(lambda B: torch.arange(B) % K),
         "the plain average of the ten conditional predictions: s_un weights them by p(y given x_t), and the network "
         "has learned the result under NULL": drawn(nothing, plain_average),
-        "the mean of ten samples, one of each class, is a mean picture and no sample: ask for NULL": (mean_of_samples),
+        "the mean of ten samples, one of each class, is a mean picture, not a sample: ask for NULL": mean_of_samples,
         "the number of steps is an argument: you left it out, and `sample` takes 50": drawn(
             nothing, steps=lambda n: 50
         ),
@@ -226,7 +226,7 @@ def scaled(change: Callable) -> Callable:
     return grid(guide=lambda net, r: guided(null_pair(net), change(r)))
 
 
-EVERY_ROW = "`sample` ran once for every row, column or image: pass r as a tensor with one entry for each image"
+EVERY_ROW = "`sample` ran more than once: draw all rows together, and pass r as a tensor with one entry for each image"
 DOWN = {"x": lambda x_T, R: x_T.repeat_interleave(R, 0), "labels": lambda y, R: y.repeat_interleave(R)}
 
 same_grid = Exercise(
@@ -234,10 +234,12 @@ same_grid = Exercise(
     right=(grid(), grid(guide=two_calls), by_index),
     wrong={
         "r and noise are crossed: a row has one r, so repeat_interleave it": grid(lambda scales, C: scales.repeat(C)),
-        "noise and labels are crossed: repeat both in the same way": grid(labels=DOWN["labels"]),
+        "noise and labels are crossed: the noises start again with each row, and so must the labels": grid(
+            labels=DOWN["labels"]
+        ),
         "labels and noise are crossed: the labels start again with each row, and so must the noises": grid(x=DOWN["x"]),
         "the noises vary down the rows, where they should vary along the columns": grid(**DOWN),
-        "the batch runs down the columns: its shape is (C, R, ...), and the two axes have to be swapped": grid(
+        "the batch runs down the columns: reshape it to (C, R, ...), then swap the two axes": grid(
             lambda scales, C: scales.repeat(C), **DOWN
         ),
         "every column got the first noise: each has its own": grid(
@@ -268,17 +270,19 @@ same_grid = Exercise(
 
 
 def judge_grid(answer) -> Verdict:
-    """The pictures, and that the network sees all of them together."""
+    """The pictures, and that one call of `sample` drew them: within one call the noise levels never rise."""
     if not callable(answer):
         return same_grid(answer)
-    given, asked = next(iter(same_grid.inputs().values())), []
+    given, times = next(iter(same_grid.inputs().values())), []
     require_from_x_T(answer, given)
     verdict = same_grid(answer)
     if not verdict:
         return verdict
-    given[0].register_forward_pre_hook(lambda _, arguments: asked.append(len(arguments[0])))
+    given[0].register_forward_pre_hook(
+        lambda _, arguments, named: times.extend((named | dict(zip("xty", arguments)))["t"].tolist()), with_kwargs=True
+    )
     call(partial(answer, *given))
-    together = max(asked, default=0) >= len(given[2]) * len(given[4])
+    together = times == sorted(times, reverse=True)
     return check("all of it in one call of `sample`", together, True, mistakes={EVERY_ROW: False})
 
 
