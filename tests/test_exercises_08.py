@@ -4,7 +4,16 @@ import pytest
 import torch
 from helpers import wrong_answers
 
-from cfgedu.exercises.n08 import HIDDEN, check_drop_labels, check_which_rate, coins, dropping, suspects
+from cfgedu.exercises.n08 import (
+    HIDDEN,
+    P_DROP,
+    WRITTEN_IN,
+    check_drop_labels,
+    check_which_rate,
+    coins,
+    dropping,
+    suspects,
+)
 from cfgedu.losses import drop_labels
 from cfgedu.protocol import NULL, seeded
 from cfgedu.toy import islands
@@ -34,7 +43,6 @@ WRONG_MASKS = {
     ),
     "✗ the same share at each place": dropping(lambda y, p, g: coins(y, p * (torch.arange(len(y)) % 2 * 0.6 + 0.7), g)),
     "✗ share dropped at p_drop = 0, 0.5, 1": dropping(lambda y, p, g: coins(y, 0.2, g)),
-    "the rate is written into your function": dropping(lambda y, p, g: coins(y, 0.1, g)),
     "what is kept must stay as it was": lambda y, p, g: torch.where(coins(y, p, g), NULL, y + 1),
     "not the share that is kept": lambda y, p, g: torch.where(coins(y, p, g), y, NULL),
     "The number is too small.": dropping(lambda y, p, g: torch.randint(100, y.shape, generator=g) < p),
@@ -44,9 +52,11 @@ WRONG_MASKS = {
 WRONG_RATES = {
     "the share of labels that were kept": lambda loss, cond, un: 1 - (loss - cond) / (un - cond),
     "that is the ratio of two losses": lambda loss, cond, un: loss / un,
-    "the loss over the conditional floor": lambda loss, cond, un: loss / cond,
-    "parentheses are missing": lambda loss, cond, un: loss - (cond / un) - cond,
-    "the floors are added in the divisor": lambda loss, cond, un: (loss - cond) / (cond + un),
+    "the loss divided by the conditional floor": lambda loss, cond, un: loss / cond,
+    "parentheses are missing: / comes before -": lambda loss, cond, un: loss - (cond / un) - cond,
+    "parentheses are missing around loss - floor_cond": lambda loss, cond, un: loss - (cond / (un - cond)),
+    "parentheses are missing around floor_un - floor_cond": lambda loss, cond, un: (loss - cond) / un - cond,
+    "the floors are added in the denominator": lambda loss, cond, un: (loss - cond) / (cond + un),
 }
 
 CASES = wrong_answers((check_drop_labels, WRONG_MASKS), (check_which_rate, WRONG_RATES))
@@ -56,6 +66,18 @@ CASES = wrong_answers((check_drop_labels, WRONG_MASKS), (check_which_rate, WRONG
 def test_a_wrong_answer_gets_its_diagnosis(capsys, check, sentence, answer):
     assert not check(answer)
     assert sentence in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rate", [0.04, 0.05, 0.1, P_DROP, 0.36, 0.42, 0.5, 0.58, 0.8])
+def test_a_rate_that_is_written_in_is_called_so_whatever_it_is(capsys, rate):
+    assert not check_drop_labels(dropping(lambda y, p, g: coins(y, rate, g)))
+    assert WRITTEN_IN in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sides", [2, 5, 10])
+def test_a_die_compared_with_p_drop_hears_that_the_share_does_not_grow(capsys, sides):
+    assert not check_drop_labels(dropping(lambda y, p, g: torch.randint(sides, y.shape, generator=g) < p))
+    assert WRITTEN_IN in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seed", range(5))

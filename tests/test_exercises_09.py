@@ -1,12 +1,23 @@
 """What is special to notebook 09: the test of a learner's test, which says at each twin what was missed."""
 
+import pytest
 import torch
 
-from cfgedu.exercises.n09 import INVERTED, SECOND, awake, check_guess_leaky_share, check_ignores_label
+from cfgedu.exercises.n09 import (
+    INVERTED,
+    MISSES,
+    SECOND,
+    TOUCHED,
+    awake,
+    check_guess_leaky_share,
+    check_ignores_label,
+    constant,
+    invariance,
+)
 
 
 def hurried(net, x, t):
-    """Two faults that no table holds together: NULL is never asked, and allclose forgives."""
+    """Faults that no table holds together: neither NULL nor label 1 is asked, and allclose forgives."""
     first, second = (net.pair(x, t, torch.full_like(t, k))[0] for k in (0, 2))
     return torch.allclose(first, second)
 
@@ -14,8 +25,8 @@ def hurried(net, x, t):
 def test_each_leak_that_a_test_misses_is_named(capsys):
     assert not check_ignores_label(hurried)
     out = capsys.readouterr().out
-    assert out.count("✓") == 7
-    for missed in ("leak of NULL", "leak of 1e-9", "untrained twin"):
+    assert out.count("✓") == 6
+    for missed in ("leak of one class", "leak of NULL", "leak of 1e-9", "untrained twin"):
         assert f"✗ a {missed}" in out or f"✗ a leak in an {missed}" in out
     assert "never ask with NULL" in out
     assert "allclose forgives" in out
@@ -46,6 +57,58 @@ def test_a_test_that_is_the_wrong_way_round_hears_of_that_alone(capsys):
     out = capsys.readouterr().out
     assert INVERTED in out
     assert SECOND not in out
+
+
+def test_a_test_that_is_the_wrong_way_round_on_the_second_prediction_hears_of_that_alone(capsys):
+    assert not check_ignores_label(lambda net, x, t: not invariance(head=1)(net, x, t))
+    out = capsys.readouterr().out
+    assert INVERTED in out
+    assert out.count("✗") == 1
+
+
+def test_zero_layers_filled_in_the_network_itself_are_noticed(capsys):
+    def woken(net):
+        for p in net.parameters():
+            if not p.any():
+                p.data.normal_(generator=torch.Generator().manual_seed(0))
+        return net
+
+    assert not check_ignores_label(invariance(wake=woken))
+    out = capsys.readouterr().out
+    assert out.count("✗") == 1
+    assert TOUCHED in out
+
+
+def test_a_test_that_refuses_a_sleeping_network_hears_that_a_new_twin_must_pass(capsys):
+    def only_if_awake(net, x, t):
+        un = [net.pair(x, t, y)[0] for y in constant(net, t)]
+        return bool(un[0].any()) and all(torch.equal(un[0], other) for other in un)
+
+    assert not check_ignores_label(only_if_awake)
+    out = capsys.readouterr().out
+    assert out.count("✗") == 1
+    assert "a new twin must pass as well" in out
+
+
+def test_one_batch_of_all_labels_does_not_show_a_leak_through_its_mean(capsys):
+    def at_once(net, x, t):
+        net, n = awake(net), net.K + 1
+        y = torch.arange(-1, net.K).repeat_interleave(len(t))
+        un = net.pair(x.repeat(n, 1), t.repeat(n), y)[0].reshape(n, *x.shape)
+        return all(torch.equal(un[0], other) for other in un)
+
+    assert not check_ignores_label(at_once)
+    out = capsys.readouterr().out
+    assert out.count("✗") == 1
+    assert "the mean label never changes in your test" in out
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_no_class_may_be_left_out(capsys, k):
+    assert not check_ignores_label(invariance(labels=lambda net, t: [y for y in constant(net, t) if y[0] != k]))
+    out = capsys.readouterr().out
+    assert out.count("✗") == 1
+    assert MISSES["a leak of one class"] in out
 
 
 def test_both_predictions_compared_are_one_mistake(capsys):

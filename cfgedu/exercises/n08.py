@@ -104,7 +104,7 @@ SAME_COINS = "every batch loses the same labels: toss new coins in every call, w
 ONE_COIN = "one coin for the whole batch: draw one for each label, torch.rand(y.shape)"
 SAME_NUMBER = "every batch loses the same number of labels: each label needs a coin of its own"
 OWN_COINS = "the coins come from somewhere else: pass generator=generator to torch.rand"
-WRITTEN_IN = "the share is the same for every p_drop: the rate is written into your function, use p_drop"
+WRITTEN_IN = "the share is the same at p_drop = 0.5 and at 1: compare torch.rand, uniform on [0, 1), with p_drop"
 NO_TENSOR = "labels are a tensor, in which a network looks rows up: make one, for instance with torch.where"
 FLOATS = "the labels have become floats, which no table can look up: keep them long"
 SCALED = "that is nn.Dropout, which sets numbers to 0 and scales the others: a label is a name, not a quantity"
@@ -121,13 +121,12 @@ RATES = {
     INVERTED: 1 - P_DROP,
     NORMAL: NormalDist().cdf(P_DROP),
     NORMAL_INVERTED: 1 - NormalDist().cdf(P_DROP),
-    "that is a fair coin: it does not look at p_drop": 0.5,
     "nothing is ever dropped": 0.0,
     "everything is dropped": 1.0,
     "the labels are dropped twice over: once is enough": 1 - (1 - P_DROP) ** 2,
     "two coins must both fall: one is enough": P_DROP**2,
 }
-FAIR, NOTHING, EVERYTHING, TWICE, BOTH = list(RATES)[3:]
+NOTHING, EVERYTHING, TWICE, BOTH = list(RATES)[3:]
 
 
 def slip(mistake: str) -> Unfit:
@@ -158,12 +157,11 @@ def foreign_labels(got: Tensor, given: Tensor) -> str:
 
 
 def wrong_rates(answer, y, rate: float) -> dict[str, float]:
-    """RATES, but "nothing" and "everything" to the letter; and a rate that stays where it is whatever p_drop is."""
-    slips = {mistake: value for mistake, value in RATES.items() if value not in (0, 1) or value == rate}
-    wrong = 0.05 < rate < 1 and abs(rate - P_DROP) > 0.012
+    """A rate that stays where it is when p_drop grows; or else RATES, "nothing" and "everything" to the letter."""
+    wrong = 0.02 < rate < 1 and abs(rate - P_DROP) > 0.012
     if wrong and all(abs(share - rate) < 0.06 for share in shares(answer, y, (0.5, 1.0))):
-        slips[WRITTEN_IN] = rate
-    return slips
+        return {WRITTEN_IN: rate}
+    return {mistake: value for mistake, value in RATES.items() if value not in (0, 1) or value == rate}
 
 
 def shares(answer, y, rates) -> list[float]:
@@ -187,7 +185,7 @@ def coins_are_the_generators(answer, y) -> Verdict:
         ends,
         [0.0, 0.5, 1.0],
         atol=0.06,
-        mistakes={WRITTEN_IN: [ends[1]] * 3},
+        mistakes={WRITTEN_IN: [ends[0], ends[1], ends[1]]},
         reveal=True,
     )
 
@@ -213,7 +211,6 @@ check_drop_labels = Exercise(
         INVERTED: dropping(lambda y, p, g: torch.rand(y.shape, generator=g) > p),
         NORMAL: dropping(normal),
         NORMAL_INVERTED: dropping(lambda *given: ~normal(*given)),
-        FAIR: dropping(lambda y, p, g: coins(y, 0.5, g)),
         NOTHING: lambda y, p, g: y.clone(),
         EVERYTHING: lambda y, p, g: torch.full_like(y, NULL),
         TWICE: lambda y, p, g: drop_labels(drop_labels(y, p, g), p, g),
@@ -253,11 +250,13 @@ check_which_rate = Exercise(
         ),
         "divide by the gap between the floors, not by the conditional one": lambda loss, cond, un: (loss - cond) / cond,
         "that is the ratio of two losses: subtract the conditional floor first": lambda loss, cond, un: loss / un,
-        "the loss over the conditional floor is the ratio of two losses: subtract that floor first": (
+        "the loss divided by the conditional floor is a ratio of two losses: subtract that floor first": (
             lambda loss, cond, un: loss / cond
         ),
         "parentheses are missing: / comes before -": lambda loss, cond, un: loss - cond / un - cond,
-        "the floors are added in the divisor: the gap is floor_un - floor_cond": (
+        "parentheses are missing around loss - floor_cond": lambda loss, cond, un: loss - cond / (un - cond),
+        "parentheses are missing around floor_un - floor_cond": lambda loss, cond, un: (loss - cond) / un - cond,
+        "the floors are added in the denominator: the gap is floor_un - floor_cond": (
             lambda loss, cond, un: (loss - cond) / (un + cond)
         ),
         "the fraction is upside down": lambda loss, cond, un: (un - cond) / (loss - cond),
