@@ -72,10 +72,11 @@ def test_the_floors_of_eps_and_x0_add_up_to_that_of_v_without_factors(capsys):
     assert "one error fixes the other" in capsys.readouterr().out
 
 
-def test_the_covariance_of_x_t_and_the_v_target_is_the_one_that_is_said():
+def test_the_moments_of_the_v_target_are_the_ones_that_are_said():
     v, a = 0.3, 0.6
     x, *_, target = gaussian_pairs(v, a)
     assert float((x * target).mean()) == pytest.approx((a * (1 - a)) ** 0.5 * (1 - v), abs=0.005)
+    assert float(target.square().mean()) == pytest.approx(a + (1 - a) * v, abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +85,13 @@ def test_the_covariance_of_x_t_and_the_v_target_is_the_one_that_is_said():
         (check_x0_weight, lambda a: -((a / (1 - a)) ** 0.5), "between the errors, with its sign"),
         (check_x0_weight, lambda a: -(((1 - a) / a) ** 0.5), "from an error in eps to one in x_0, with its sign"),
         (check_v_floor, lambda v, a: v, "spread of the target"),
+        (check_v_floor, lambda v, a: 1 - a * (1 - a) * (1 - v) ** 2 / (a * v + 1 - a), "a + (1 - a) v, not 1"),
         (
             check_times,
             lambda a: (b := (1 - a[1:] / a[:-1]) * a[:-1] / a[1:] / (1 - a[1:])) / b.sum(),
             "likelihood bound",
         ),
-        (check_times, lambda a: check_times.right[0](a) / (len(a) - 1), "once too often"),
+        (check_times, lambda a: check_times.right[0](a) / (len(a) - 1), "divided by T as well"),
     ],
 )
 def test_plausible_answers_get_their_sentence(exercise, answer, said, capsys):

@@ -77,9 +77,8 @@ check_v_floor = Exercise(  # answer(v, a) -> the floor of the v loss, per dimens
         "this is the variance of the target itself: the best prediction takes some of it away": lambda v, a: (
             a + (1 - a) * v
         ),
-        "a and 1 - a times the floors of eps and x_0 leaves out that, at a given x_t, one error fixes the other": (
-            lambda v, a: (a**2 + (1 - a) ** 2) * v / variance(v, a)
-        ),
+        "this is a times the floor of eps plus 1 - a times that of x_0: it leaves out that, at a given x_t, one error "
+        "fixes the other": lambda v, a: (a**2 + (1 - a) ** 2) * v / variance(v, a),
         "this is the variance of the data: the floor is the spread of the target, at a given x_t": lambda v, a: (
             v * a**0
         ),
@@ -88,8 +87,10 @@ check_v_floor = Exercise(  # answer(v, a) -> the floor of the v loss, per dimens
         "this is the part of the target that x_t explains: the floor is the part that it leaves": lambda v, a: (
             a * (1 - a) * (1 - v) ** 2 / variance(v, a)
         ),
-        "the target subtracts x_0: its covariance with x_t is sqrt(a (1 - a)) (1 - v), not (1 + v)": lambda v, a: (
-            a + (1 - a) * v - a * (1 - a) * (1 + v) ** 2 / variance(v, a)
+        "the target has x_0 with a minus sign: the target's covariance with x_t is sqrt(a (1 - a)) (1 - v), not "
+        "sqrt(a (1 - a)) (1 + v)": lambda v, a: a + (1 - a) * v - a * (1 - a) * (1 + v) ** 2 / variance(v, a),
+        "the variance of the target is a + (1 - a) v, not 1": lambda v, a: (
+            1 - a * (1 - a) * (1 - v) ** 2 / variance(v, a)
         ),
         "this is the part of eps that x_t explains: find what it leaves, and of the target": lambda v, a: (
             (1 - a) / variance(v, a)
@@ -141,7 +142,7 @@ check_times = Exercise(  # answer(alpha_bar) -> p (T,), entry i for t = i + 1: t
         "this is the weight of the likelihood bound: the weight of unweighted DSM is 1 / (1 - a)": lambda a: shares(
             (a[:-1] / a[1:] - 1) / (1 - a[1:])
         ),
-        "divided by T once too often: the sum of the weights makes them probabilities": lambda a: (
+        "divided by T as well: dividing by the sum of the weights already makes them probabilities": lambda a: (
             shares(1 / (1 - a[1:])) / (len(a) - 1)
         ),
         "back to front: entry 0 is t = 1, where the noise is smallest": lambda a: shares(1 / (1 - a[1:])).flip(0),
