@@ -11,6 +11,7 @@ from torch import Tensor
 from cfgedu.checks import Exercise, Guess, Unfit, Verdict, call, check, unanswered
 from cfgedu.checks.said import mistaken, not_yet
 from cfgedu.exercises.choices import of_choices
+from cfgedu.exercises.masks import by_bernoulli, coins, dropping, fixed_number, in_a_loop, in_place, normal
 from cfgedu.language import phrase
 from cfgedu.losses import drop_labels, noised
 from cfgedu.protocol import NULL, seeded
@@ -19,36 +20,6 @@ from cfgedu.schedule import linear
 # ---------------------------------------------------------------- 1. the mask
 
 K, P_DROP, BATCH, CALLS = 3, 0.2, 8, 2500
-
-
-def coins(y, p, generator):
-    return torch.rand(y.shape, generator=generator) < p
-
-
-def dropping(mask=coins, null=NULL):
-    """An answer that puts `null` where mask(y, p, generator) says so."""
-    return lambda y, p, generator: torch.where(mask(y, p, generator), null, y)
-
-
-def in_place(y, p, generator):
-    y[coins(y, p, generator)] = NULL
-    return y
-
-
-def in_a_loop(y, p, generator):
-    return torch.tensor([NULL if torch.rand((), generator=generator) < p else label for label in y.tolist()])
-
-
-def by_bernoulli(y, p, generator):
-    return y.masked_fill(torch.bernoulli(torch.full(y.shape, float(p)), generator=generator).bool(), NULL)
-
-
-def fixed_number(y, p, generator):
-    return torch.where(torch.randperm(len(y), generator=generator) < round(p * len(y)), NULL, y)
-
-
-def normal(y, p, generator):
-    return torch.randn(y.shape, generator=generator) < p
 
 
 def asked(answer: Callable, y: Tensor, p: float, seed: int) -> tuple[Tensor, bool]:

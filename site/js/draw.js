@@ -244,7 +244,9 @@
           xticks.forEach(([value, label]) => {
             ctx.fillStyle = "#000000";
             ctx.fillRect(X(value) - 0.5, bottom, 1, 4);
-            label.split("\n").forEach((row, k) => write(ctx, row, X(value), bottom + 15 + 12 * k, { size, align: "center" }));
+            label.split("\n").forEach((row, k) => (
+              write(ctx, row, X(value), bottom + 15 + 12 * k, { size, align: "center" })
+            ));
           });
           ticks(spec.yticks || []).forEach(([value, label]) => {
             ctx.fillStyle = "#000000";

@@ -55,7 +55,8 @@
   function make() {
     const mixture = cfgedu.islands(), schedule = cfgedu.linear(), pixels = grid(PIXELS), { K } = mixture;
     const pair = cfgedu.nullPair(cfgedu.denoiser(mixture, schedule)), times = cfgedu.evenAngles(schedule, STEPS);
-    const one = cfgedu.seeded(190).randn(2 * POINTS), start = Float64Array.of(...one, ...one), noise = cfgedu.replayed(3);
+    const one = cfgedu.seeded(190).randn(2 * POINTS), start = Float64Array.of(...one, ...one);
+    const noise = cfgedu.replayed(3);
     const { x0: candidates, y: labels } = cfgedu.draw(mixture, 20 * POINTS, cfgedu.seeded(16));
     const coin = cfgedu.seeded(11).rand(labels.length), posterior = cfgedu.posterior(mixture, candidates);
     const outlinesOf = Array.from({ length: K }, (_, label) => {
