@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import wrong_answers
 
 from cfgedu.exercises.n03 import check_times, check_v_floor, check_x0_weight, level
 from cfgedu.protocol import seeded
@@ -79,21 +80,22 @@ def test_the_moments_of_the_v_target_are_the_ones_that_are_said():
     assert float(target.square().mean()) == pytest.approx(a + (1 - a) * v, abs=0.005)
 
 
-@pytest.mark.parametrize(
-    ("exercise", "answer", "said"),
-    [
-        (check_x0_weight, lambda a: -((a / (1 - a)) ** 0.5), "between the errors, with its sign"),
-        (check_x0_weight, lambda a: -(((1 - a) / a) ** 0.5), "from an error in eps to one in x_0, with its sign"),
-        (check_v_floor, lambda v, a: v, "spread of the target"),
-        (check_v_floor, lambda v, a: 1 - a * (1 - a) * (1 - v) ** 2 / (a * v + 1 - a), "a + (1 - a) v, not 1"),
-        (
-            check_times,
-            lambda a: (b := (1 - a[1:] / a[:-1]) * a[:-1] / a[1:] / (1 - a[1:])) / b.sum(),
-            "likelihood bound",
-        ),
-        (check_times, lambda a: check_times.right[0](a) / (len(a) - 1), "divided by T as well"),
-    ],
-)
-def test_plausible_answers_get_their_sentence(exercise, answer, said, capsys):
-    assert not exercise(answer)
-    assert said in capsys.readouterr().out
+WRONG_WEIGHTS = {
+    "between the errors, with its sign": lambda a: -((a / (1 - a)) ** 0.5),
+    "from an error in eps to one in x_0, with its sign": lambda a: -(((1 - a) / a) ** 0.5),
+}
+WRONG_FLOORS = {
+    "spread of the target": lambda v, a: v,
+    "a + (1 - a) v, not 1": lambda v, a: 1 - a * (1 - a) * (1 - v) ** 2 / (a * v + 1 - a),
+}
+WRONG_TIMES = {
+    "likelihood bound": lambda a: (b := (1 - a[1:] / a[:-1]) * a[:-1] / a[1:] / (1 - a[1:])) / b.sum(),
+    "divided by T as well": lambda a: check_times.right[0](a) / (len(a) - 1),
+}
+CASES = wrong_answers((check_x0_weight, WRONG_WEIGHTS), (check_v_floor, WRONG_FLOORS), (check_times, WRONG_TIMES))
+
+
+@pytest.mark.parametrize(("check", "sentence", "answer"), CASES)
+def test_a_wrong_answer_gets_its_diagnosis(capsys, check, sentence, answer):
+    assert not check(answer)
+    assert sentence in capsys.readouterr().out

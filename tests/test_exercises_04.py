@@ -152,7 +152,7 @@ def test_bugs_do_not_hide_each_other(capsys, told, level, noise):
     ],
 )
 def test_a_rule_for_t_or_s_of_1_is_named(capsys, times_with_noise, words):
-    def run(step, model, schedule, x, y, times, generator=None):
+    def run(step, model, schedule, x, y, times):
         a = schedule.alpha_bar.tolist()
         for t, s in pairwise(times):
             z = torch.randn_like(x) if times_with_noise(t, s) else torch.zeros_like(x)

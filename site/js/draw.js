@@ -85,6 +85,8 @@
     const X = (value) => box.left + (xscale(value) - x0) / (x1 - x0) * box.width;
     const Y = (value) => box.top + box.height - (yscale(value) - y0) / (y1 - y0) * box.height;
     const bottom = box.top + box.height, right = box.left + box.width;
+    const xticks = ticks(spec.xticks || []), heads = xticks.map(([, label]) => label.split("\n")[0]).join("  ");
+    const tickSize = fitted(ctx, heads, spec.tickSize || 11, box.width);
 
     /** Draws inside the box, with an opacity. */
     function inside(alpha, draw) {
@@ -239,13 +241,11 @@
           ctx.lineTo(box.left, bottom);
           ctx.lineTo(right, bottom);
           stroke("#000000", 1);
-          const xticks = ticks(spec.xticks || []), heads = xticks.map(([, label]) => label.split("\n")[0]).join("  ");
-          const size = fitted(ctx, heads, spec.tickSize || 11, box.width);
           xticks.forEach(([value, label]) => {
             ctx.fillStyle = "#000000";
             ctx.fillRect(X(value) - 0.5, bottom, 1, 4);
             label.split("\n").forEach((row, k) => (
-              write(ctx, row, X(value), bottom + 15 + 12 * k, { size, align: "center" })
+              write(ctx, row, X(value), bottom + 15 + 12 * k, { size: tickSize, align: "center" })
             ));
           });
           ticks(spec.yticks || []).forEach(([value, label]) => {
